@@ -1,0 +1,50 @@
+# Two commands from a fresh clone: `make night` and `make test`. Python 3.11+ and make are enough.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export PYTHONPATH := $(CURDIR)/plugins$(if $(PYTHONPATH),:$(PYTHONPATH))
+export OVERNIGHT_VENV := $(VENV)
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev night down test lint format lock bench screenshots clean
+
+help: ## What can be done here
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+install: $(VENV)/.installed ## The virtual environment with what a night needs
+
+install-dev: $(VENV)/.installed-dev ## ... and what the tests need
+
+$(VENV)/.installed: requirements.txt
+	@./bin/bootstrap "$(PYTHON)" "$(VENV)" requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@./bin/bootstrap "$(PYTHON)" "$(VENV)" requirements.txt requirements-dev.txt
+	@touch $@
+
+night: install ## A whole night on this machine: sandbox, a real Airflow, two workflows, a morning review (REVIEWS=path.csv for your own reviews)
+	@./bin/overnight night $(if $(REVIEWS),--reviews "$(REVIEWS)") $(NIGHT_ARGS)
+
+down: ## Stop all that `make night` started and remove what it left
+	@if [ -x "$(BIN)/python" ]; then ./bin/overnight down; else echo "nothing to stop: no virtual environment at $(VENV)"; fi
+
+test: install-dev lint ## Lint, types and every test (STRICT=1 turns a skip for a missing system part into a failure)
+	@$(BIN)/python -m pytest $(if $(STRICT),--strict-system) $(TEST_ARGS)
+
+lint: install-dev ## ruff, ruff format and mypy --strict
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: install-dev ## Rewrite the code to the house format
+	@$(BIN)/ruff check --fix-only . && $(BIN)/ruff format .
+
+bench: install-dev ## Measure, as ratios in one run, into benchmarks/results.json
+	@$(BIN)/python -m benchmarks
+
+lock: ## Resolve requirements*.in anew (needs uv)
+	@uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --upgrade requirements.in -o requirements.txt
+	@uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --upgrade requirements-dev.in -o requirements-dev.txt
+
+clean: down ## ... and the virtual environment, too
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

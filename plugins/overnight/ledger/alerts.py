@@ -1,0 +1,34 @@
+"""Alerts as the ledger keeps them: one row per trouble, however often it shows itself."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from overnight.ledger import audit
+from overnight.ledger.audit import Actor, Entry
+from overnight.ledger.tables import alerts
+
+
+def raise_once(conn: Connection, alert: Mapping[str, Any], *, actor: Actor, now: datetime) -> bool:
+    """Write an alert, or count a repetition of the one with the same `dedupe_key`; returns whether it is new."""
+    query = select(alerts).where(alerts.c.dedupe_key == alert["dedupe_key"])
+    earlier = conn.execute(query.with_for_update()).mappings().one_or_none()
+    if earlier is None:
+        conn.execute(insert(alerts).values(**alert, raised_at=now, last_seen_at=now))
+        entry = Entry("alert", "alert", str(alert["dedupe_key"])[:64], detail={"kind": alert["kind"]})
+        audit.append(conn, alert["workflow"], [entry], actor=actor, now=now)
+        return True
+    text = earlier["message"]
+    if alert["message"] not in text:
+        text = f"{text}\n{alert['message']}"
+    values = {"seen": earlier["seen"] + 1, "last_seen_at": now, "message": text}
+    conn.execute(update(alerts).where(alerts.c.id == earlier["id"]).values(values))
+    return False
+
+
+def of_night(conn: Connection, workflow: str, night: str) -> list[Mapping[str, Any]]:
+    """The alerts of one night, oldest first."""
+    query = select(alerts).where(alerts.c.workflow == workflow, alerts.c.night == night)
+    return list(conn.execute(query.order_by(alerts.c.id)).mappings())

@@ -1,0 +1,159 @@
+"""The audit log: append-only rows, hash-chained per workflow and UTC day.
+
+Each row's hash covers its own fields and the hash before it, so a row that is changed, dropped or slipped in breaks the
+chain at a place `verify` can name. Database triggers refuse UPDATE and DELETE; the chain finds those who go around them.
+This module must never be handed a secret or an item's text: rows carry ids, states, counts and hashes.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from overnight.ledger.tables import audit_events, audit_heads
+
+GENESIS = "0" * 64
+SYSTEM = "*"
+"""The chain of what belongs to no single workflow (the global kill switch, for one)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it: `agent` for a task of a night, `human` for a person, `system` for the package itself."""
+
+    kind: str
+    name: str
+    run_id: str = ""
+    task_id: str = ""
+    policy_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened. `detail` holds small facts, never a text from the queue or a key."""
+
+    verb: str
+    object_type: str
+    object_id: str
+    from_state: str = ""
+    to_state: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+HASHED = (
+    "workflow", "day", "position", "at", "actor_type", "actor", "run_id", "task_id", "verb", "object_type",
+    "object_id", "from_state", "to_state", "policy_hash", "detail", "prev_hash",
+)  # fmt: skip
+
+
+def digest(row: dict[str, Any]) -> str:
+    """The hash of one audit row: SHA-256 over its fields in fixed order, lengths included so that none can run over."""
+    sha = hashlib.sha256()
+    for name in HASHED:
+        value = row[name]
+        text = value.astimezone(UTC).isoformat(timespec="microseconds") if isinstance(value, datetime) else str(value)
+        data = text.encode()
+        sha.update(b"%d:" % len(data))
+        sha.update(data)
+    return sha.hexdigest()
+
+
+def append(conn: Connection, workflow: str, entries: Iterable[Entry], *, actor: Actor, now: datetime) -> int:
+    """Append entries to the chain of `workflow` and the day of `now`; returns how many. Runs inside the caller's write."""
+    day = now.astimezone(UTC).date().isoformat()
+    position, prev = _head_for_update(conn, workflow, day)
+    rows = list(_chained(entries, workflow=workflow, day=day, position=position, prev=prev, actor=actor, now=now))
+    if not rows:
+        return 0
+    conn.execute(insert(audit_events), rows)
+    conn.execute(
+        update(audit_heads)
+        .where(audit_heads.c.workflow == workflow, audit_heads.c.day == day)
+        .values(position=rows[-1]["position"], hash=rows[-1]["hash"])
+    )
+    return len(rows)
+
+
+def _chained(
+    entries: Iterable[Entry], *, workflow: str, day: str, position: int, prev: str, actor: Actor, now: datetime
+) -> Iterator[dict[str, Any]]:
+    for entry in entries:
+        position += 1
+        row = {
+            "workflow": workflow,
+            "day": day,
+            "position": position,
+            "at": now,
+            "actor_type": actor.kind,
+            "actor": actor.name,
+            "run_id": actor.run_id,
+            "task_id": actor.task_id,
+            "verb": entry.verb,
+            "object_type": entry.object_type,
+            "object_id": entry.object_id,
+            "from_state": entry.from_state,
+            "to_state": entry.to_state,
+            "policy_hash": actor.policy_hash,
+            "detail": json.dumps(entry.detail, sort_keys=True, separators=(",", ":"), default=str),
+            "prev_hash": prev,
+        }
+        prev = row["hash"] = digest(row)
+        yield row
+
+
+def _head_for_update(conn: Connection, workflow: str, day: str) -> tuple[int, str]:
+    """The chain's end, locked until the caller commits: two writers can never append at one position."""
+    dialect_insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+    conn.execute(
+        dialect_insert(audit_heads)
+        .values(workflow=workflow, day=day, position=0, hash=GENESIS)
+        .on_conflict_do_nothing(index_elements=["workflow", "day"])
+    )
+    head = conn.execute(
+        select(audit_heads.c.position, audit_heads.c.hash)
+        .where(audit_heads.c.workflow == workflow, audit_heads.c.day == day)
+        .with_for_update()
+    ).one()
+    return head.position, head.hash
+
+
+def broken_links(conn: Connection) -> list[str]:
+    """Every place where a chain does not hold, in words that name the row. Empty means the log is whole."""
+    problems: list[str] = []
+    seen: dict[tuple[str, str], tuple[int, str]] = {}
+    order = (audit_events.c.workflow, audit_events.c.day, audit_events.c.position, audit_events.c.id)
+    for row in conn.execution_options(yield_per=2000).execute(select(audit_events).order_by(*order)).mappings():
+        chain = (row["workflow"], row["day"])
+        position, prev = seen.get(chain, (0, GENESIS))
+        problems += _faults(dict(row), position + 1, prev)
+        seen[chain] = (row["position"], row["hash"])
+    return problems + _heads_off(conn, seen)
+
+
+def _faults(row: dict[str, Any], expected: int, prev: str) -> Sequence[str]:
+    name = f"audit row {row['id']} ({row['workflow']} {row['day']} #{row['position']})"
+    faults = []
+    if row["position"] != expected:
+        faults.append(f"{name}: position {expected} is missing before it")
+    if row["prev_hash"] != prev:
+        faults.append(f"{name}: does not follow the row before it")
+    if row["hash"] != digest(row):
+        faults.append(f"{name}: its content was changed after it was written")
+    return faults
+
+
+def _heads_off(conn: Connection, seen: dict[tuple[str, str], tuple[int, str]]) -> list[str]:
+    """A tail cut off, or a whole day dropped, leaves the remaining links intact: the heads still know."""
+    problems = []
+    heads = {(h.workflow, h.day): (h.position, h.hash) for h in conn.execute(select(audit_heads))}
+    for chain in sorted(heads.keys() | seen.keys()):
+        head, last = heads.get(chain, (0, GENESIS)), seen.get(chain, (0, GENESIS))
+        if head != last:
+            where = f"{chain[0]} {chain[1]}"
+            problems.append(f"audit chain {where}: ends at row #{last[0]}, but row #{head[0]} was written")
+    return problems

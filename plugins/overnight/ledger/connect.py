@@ -1,0 +1,117 @@
+"""Opening the ledger: SQLite (WAL) by default, PostgreSQL through the Airflow connection `overnight_ledger`.
+
+A reader never blocks a writer; a writer takes the write lock at once (`BEGIN IMMEDIATE` on SQLite), so two tasks that
+write wait for each other instead of failing half-way.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+
+from overnight.ledger.errors import LedgerError
+
+CONN_ID = "overnight_ledger"
+BUSY_TIMEOUT_S = 60
+
+
+class Ledger:
+    """One open ledger. `read()` and `write()` give a connection in a transaction; leaving `write()` commits as a whole."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.engine = _engine(url)
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self.engine.dialect.name
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for looking only; what is changed in it is rolled back."""
+        with self.engine.connect() as conn:
+            yield conn
+            conn.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection that commits on leaving, or changes nothing when an error leaves the block."""
+        with self.engine.connect().execution_options(overnight_write=True) as conn, conn.begin():
+            yield conn
+
+    def close(self) -> None:
+        """Give the connections back to the system."""
+        self.engine.dispose()
+
+
+def default_url() -> str:
+    """The embedded default: one SQLite file under AIRFLOW_HOME."""
+    home = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
+    return f"sqlite:///{home / 'overnight.db'}"
+
+
+@lru_cache(maxsize=4)
+def open_url(url: str) -> Ledger:
+    """The ledger at a SQLAlchemy URL; one engine per process and URL."""
+    return Ledger(url)
+
+
+def open_ledger() -> Ledger:
+    """The ledger this deployment uses: `overnight_ledger` where Airflow knows it, else the embedded default."""
+    return open_url(_connection_url() or default_url())
+
+
+def _connection_url() -> str | None:
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        uri = BaseHook.get_connection(CONN_ID).get_uri()
+    except AirflowNotFoundException:
+        return None
+    return _as_sqlalchemy(uri)
+
+
+def _as_sqlalchemy(uri: str) -> str:
+    scheme, _, rest = uri.partition("://")
+    match scheme:
+        case "postgres" | "postgresql" | "postgresql+psycopg":
+            return f"postgresql+psycopg://{rest}"
+        case "sqlite":
+            return f"sqlite://{rest}" if rest.startswith("/") else f"sqlite:///{rest}"
+    raise LedgerError(
+        f"The connection {CONN_ID!r} names a {scheme!r} database. The ledger runs on postgres or sqlite. "
+        "Nothing was read or written; correct the connection's type and run the task again."
+    )
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True)
+    path = make_url(url).database
+    if path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
+    event.listen(engine, "connect", _sqlite_settings)
+    event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_settings(dbapi_connection: Any, _record: Any) -> None:
+    # We say BEGIN ourselves (below): the driver's own guess starts a transaction too late to hold the write lock.
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_S * 1000}"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _sqlite_begin(conn: Connection) -> None:
+    immediate = conn.get_execution_options().get("overnight_write")
+    conn.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

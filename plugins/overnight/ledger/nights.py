@@ -1,0 +1,180 @@
+"""Nights and their steps: opened once per Dag run, closed only when the conservation law holds."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from overnight.ledger import transitions
+from overnight.ledger.audit import Actor
+from overnight.ledger.errors import ConservationBroken, LedgerError, NightTaken
+from overnight.ledger.states import ItemState, NightState, Outcome, StepState
+from overnight.ledger.tables import items, night_items, nights, step_items, steps
+
+Night = Mapping[str, Any]
+"""One row of `nights`, by column name."""
+
+
+def open_night(conn: Connection, *, facts: Mapping[str, Any], actor: Actor, now: datetime) -> Night:
+    """The night of a Dag run: the one it opened before (a retry, a clear), or a new one.
+
+    Raises:
+        NightTaken: another run holds a night of the same date that is not closed.
+    """
+    workflow, run_id = facts["workflow"], facts["run_id"]
+    mine = find_by_run(conn, workflow, run_id)
+    if mine is not None:
+        return mine
+    label = _free_label(conn, workflow, str(facts["night"]))
+    values = {**facts, "night": label, "state": NightState.OPEN, "opened_at": now}
+    night_id = conn.execute(insert(nights).values(values).returning(nights.c.id)).scalar_one()
+    transitions.created(conn, "night", [night_id], NightState.OPEN, workflow=workflow, actor=actor, now=now)
+    return get(conn, night_id)
+
+
+def _free_label(conn: Connection, workflow: str, date: str) -> str:
+    query = select(nights.c.night, nights.c.run_id, nights.c.state).where(
+        nights.c.workflow == workflow, (nights.c.night == date) | nights.c.night.like(f"{date}-%")
+    )
+    same_date = list(conn.execute(query))
+    for other in same_date:
+        if other.state != NightState.CLOSED:
+            raise NightTaken(
+                f"The night {other.night} of {workflow} belongs to run {other.run_id!r} and is {other.state!r}, not "
+                "closed. Two runs never share a night, so this run locked nothing and bought nothing. Clear the "
+                "failed task of that run to finish it (what it paid for is kept), then trigger again."
+            )
+    return date if not same_date else f"{date}-{len(same_date) + 1}"
+
+
+def get(conn: Connection, night_id: int) -> Night:
+    """One night by its ledger id."""
+    row = conn.execute(select(nights).where(nights.c.id == night_id)).mappings().one_or_none()
+    if row is None:
+        raise LedgerError(f"There is no night {night_id} in this ledger. Nothing was changed.")
+    return row
+
+
+def find_by_run(conn: Connection, workflow: str, run_id: str) -> Night | None:
+    """The night a Dag run opened, or None."""
+    query = select(nights).where(nights.c.workflow == workflow, nights.c.run_id == run_id)
+    return conn.execute(query).mappings().one_or_none()
+
+
+def of_run(conn: Connection, workflow: str, run_id: str) -> Night:
+    """The night a Dag run opened.
+
+    Raises:
+        LedgerError: the run has none (its check did not succeed).
+    """
+    night = find_by_run(conn, workflow, run_id)
+    if night is None:
+        raise LedgerError(
+            f"Run {run_id!r} of {workflow} has no night in the ledger: its check task opens it. "
+            "Nothing was bought; clear the check task of this run."
+        )
+    return night
+
+
+def add_steps(conn: Connection, night: Night, names: Iterable[str], *, actor: Actor, now: datetime) -> list[int]:
+    """The night's steps in order; returns their ids."""
+    ids = [
+        conn.execute(
+            insert(steps)
+            .values(night_id=night["id"], position=position, name=name, state=StepState.OPEN)
+            .returning(steps.c.id)
+        ).scalar_one()
+        for position, name in enumerate(names)
+    ]
+    transitions.created(conn, "step", ids, StepState.OPEN, workflow=night["workflow"], actor=actor, now=now)
+    return ids
+
+
+def add_members(conn: Connection, night_id: int, step_id: int, item_ids: list[int]) -> None:
+    """Put locked items on the night's list and on the list of its first step: from now on they are conserved."""
+    if item_ids:
+        conn.execute(insert(night_items), [{"night_id": night_id, "item_id": i} for i in item_ids])
+        conn.execute(insert(step_items), [{"step_id": step_id, "item_id": i} for i in item_ids])
+
+
+def leave(
+    conn: Connection, night: Night, item_ids: Iterable[int], outcome: Outcome, *, actor: Actor, now: datetime,
+    reason: str = "", **columns: Any,
+) -> int:  # fmt: skip
+    """Items leave the night by one outcome: their own state, the night's list and the steps' lists change together."""
+    ids = list(item_ids)
+    mine = select(steps.c.id).where(steps.c.night_id == night["id"])
+    detail = {"reason": reason} if reason else None
+    moved = transitions.move(
+        conn, "item", ids, ItemState(outcome.value), workflow=night["workflow"], actor=actor, now=now,
+        detail=detail, message=reason or None, **columns,
+    )  # fmt: skip
+    for chunk in transitions.chunks(ids, transitions.CHUNK):
+        on_night = (night_items.c.night_id == night["id"]) & night_items.c.item_id.in_(chunk)
+        conn.execute(update(night_items).where(on_night).values(outcome=outcome, reason=reason or None))
+        on_step = step_items.c.step_id.in_(mine) & step_items.c.item_id.in_(chunk)
+        conn.execute(update(step_items).where(on_step).values(outcome=outcome))
+    return moved
+
+
+def still_inside(conn: Connection, night_id: int) -> dict[str, list[int]]:
+    """Items of a night without an outcome, by their present state."""
+    query = (
+        select(items.c.id, items.c.state)
+        .join(night_items, night_items.c.item_id == items.c.id)
+        .where(night_items.c.night_id == night_id, night_items.c.outcome.is_(None))
+        .order_by(items.c.id)
+    )
+    inside: dict[str, list[int]] = {}
+    for row in conn.execute(query):
+        inside.setdefault(row.state, []).append(row.id)
+    return inside
+
+
+def conservation(conn: Connection, night_id: int) -> dict[str, int]:
+    """Law 1, item by item: locked = staged + failed + carried_over, for the night and for each step.
+
+    Returns:
+        The counts, with `locked` the sum.
+
+    Raises:
+        ConservationBroken: an item has no outcome, an unknown one, or the lists of night and steps disagree.
+    """
+    query = select(night_items.c.item_id, night_items.c.outcome).where(night_items.c.night_id == night_id)
+    outcomes = {row.item_id: row.outcome for row in conn.execute(query)}
+    lost = sorted(i for i, outcome in outcomes.items() if outcome not in set(Outcome))
+    if lost:
+        raise ConservationBroken(
+            f"Night {night_id} locked {len(outcomes)} items, but {len(lost)} of them left it neither staged nor failed "
+            f"nor carried over: items {lost[:20]}. The night stays open and nothing is shown to reviewers; "
+            "`bin/overnight verify` names each, then clear the validate task."
+        )
+    _steps_agree(conn, night_id, outcomes)
+    counts = Counter(outcomes.values())
+    return {"locked": len(outcomes), **{outcome.value: counts[outcome] for outcome in Outcome}}
+
+
+def _steps_agree(conn: Connection, night_id: int, outcomes: dict[int, str]) -> None:
+    query = (
+        select(steps.c.name, step_items.c.item_id, step_items.c.outcome)
+        .join(steps, steps.c.id == step_items.c.step_id)
+        .where(steps.c.night_id == night_id)
+    )
+    for row in conn.execute(query):
+        if row.item_id not in outcomes or row.outcome not in set(Outcome):
+            raise ConservationBroken(
+                f"Step {row.name!r} of night {night_id} holds item {row.item_id} with outcome {row.outcome!r}, the night "
+                f"holds {outcomes.get(row.item_id)!r}. The night stays open; `bin/overnight verify` names each."
+            )
+
+
+def close(conn: Connection, night: Night, *, actor: Actor, now: datetime) -> dict[str, int]:
+    """Close an exported night and its steps, when the law holds; returns the counts."""
+    counts = conservation(conn, night["id"])
+    step_ids = conn.execute(select(steps.c.id).where(steps.c.night_id == night["id"])).scalars().all()
+    common: dict[str, Any] = {"workflow": night["workflow"], "actor": actor, "now": now}
+    transitions.move(conn, "step", step_ids, StepState.CLOSED, **common)
+    transitions.move(conn, "night", [night["id"]], NightState.CLOSED, detail=counts, closed_at=now, **common)
+    return counts

@@ -1,0 +1,85 @@
+"""What ops asks: each night's state, its items by state, its batches, its cost. Reads only."""
+
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from overnight.ledger import alerts
+from overnight.ledger.tables import answers, batches, decisions, items, night_items, nights, requests
+
+
+def list_nights(conn: Connection, workflow: str | None = None, limit: int = 50) -> list[Mapping[str, Any]]:
+    """Nights, newest first."""
+    query = select(nights).order_by(nights.c.id.desc()).limit(limit)
+    if workflow:
+        query = query.where(nights.c.workflow == workflow)
+    return list(conn.execute(query).mappings())
+
+
+def describe(conn: Connection, night: Mapping[str, Any]) -> dict[str, Any]:
+    """One night in figures: counts per item state and outcome, batches per state, tokens, cost in USD, alerts."""
+    night_id = night["id"]
+    return {
+        "workflow": night["workflow"],
+        "night": night["night"],
+        "state": night["state"],
+        "run_id": night["run_id"],
+        "vendor": night["vendor"],
+        "model": night["model"],
+        "items": _count(conn, select(items.c.state, func.count()).join(
+            night_items, night_items.c.item_id == items.c.id
+        ).where(night_items.c.night_id == night_id).group_by(items.c.state)),
+        "outcomes": outcomes(conn, night_id),
+        "over_cap": night["over_cap"],
+        "rejected": night["rejected"],
+        "batches": _count(conn, select(batches.c.state, func.count()).where(
+            batches.c.night_id == night_id
+        ).group_by(batches.c.state)),
+        "decisions": _count(conn, select(decisions.c.decision, func.count()).where(
+            decisions.c.night_id == night_id, decisions.c.superseded_at.is_(None)
+        ).group_by(decisions.c.decision)),
+        **cost(conn, night_id),
+        "due_at": night["due_at"],
+        "exported_at": night["exported_at"],
+        "alerts": [
+            {"kind": a["kind"], "severity": a["severity"], "message": a["message"], "seen": a["seen"]}
+            for a in alerts.of_night(conn, night["workflow"], night["night"])
+        ],
+    }  # fmt: skip
+
+
+def outcomes(conn: Connection, night_id: int) -> dict[str, int]:
+    """The conservation law's terms as they stand: locked, staged, failed, carried_over and what is still inside."""
+    query = select(night_items.c.outcome).where(night_items.c.night_id == night_id)
+    counts = Counter(conn.execute(query).scalars())
+    named = {name: counts[name] for name in ("staged", "failed", "carried_over")}
+    return {"locked": counts.total(), **named, "inside": counts[None]}
+
+
+def cost(conn: Connection, night_id: int) -> dict[str, Any]:
+    """The night's bill, and what the same tokens would have cost in real time, both in USD."""
+    sums = [
+        func.sum(getattr(answers.c, name))
+        for name in ("cost_usd", "realtime_cost_usd", "input_tokens", "output_tokens", "cache_read_tokens")
+    ]
+    query = (
+        select(*sums)
+        .join(requests, requests.c.id == answers.c.request_id)
+        .join(batches, batches.c.id == requests.c.batch_id)
+        .where(batches.c.night_id == night_id)
+    )
+    usd, realtime, tokens_in, tokens_out, cached = conn.execute(query).one()
+    return {
+        "cost_usd": usd or Decimal(0),
+        "realtime_cost_usd": realtime or Decimal(0),
+        "input_tokens": int(tokens_in or 0),
+        "output_tokens": int(tokens_out or 0),
+        "cache_read_tokens": int(cached or 0),
+    }
+
+
+def _count(conn: Connection, query: Any) -> dict[str, int]:
+    return {state: count for state, count in conn.execute(query)}

@@ -1,0 +1,80 @@
+"""Items at the queue's end of their life: what is known of a row, what waits, what is new."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from overnight.ledger import transitions
+from overnight.ledger.audit import Actor
+from overnight.ledger.states import ItemState
+from overnight.ledger.tables import items, nights
+
+WAITING_STATES = (ItemState.WAITING, ItemState.CARRIED_OVER, ItemState.REWORK)
+
+
+def known_rows(conn: Connection, workflow: str, source: str, keys: Iterable[str]) -> dict[str, list[Mapping[str, Any]]]:
+    """What the ledger holds for these row ids, newest last: id, content_hash, state, message and the night's label."""
+    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    columns = (items.c.id, items.c.key, items.c.content_hash, items.c.state, items.c.message, nights.c.night)
+    for chunk in _texts(keys):
+        query = (
+            select(*columns)
+            .outerjoin(nights, nights.c.id == items.c.night_id)
+            .where(items.c.workflow == workflow, items.c.source == source, items.c.key.in_(chunk))
+            .order_by(items.c.id)
+        )
+        for row in conn.execute(query).mappings():
+            found[row["key"]].append(row)
+    return found
+
+
+def _texts(keys: Iterable[str]) -> Iterable[list[str]]:
+    return transitions.chunks(keys, transitions.CHUNK)  # type: ignore[arg-type, return-value]
+
+
+def add(
+    conn: Connection, rows: Sequence[Mapping[str, Any]], state: ItemState, *, workflow: str, actor: Actor, now: datetime
+) -> list[int]:
+    """New rows of the queue, in `state`; returns their ids in the order given."""
+    ids: list[int] = []
+    for start in range(0, len(rows), transitions.CHUNK):
+        chunk = [{**row, "workflow": workflow, "state": state, "created_at": now} for row in rows[start : start + 500]]
+        statement = insert(items).returning(items.c.id, sort_by_parameter_order=True)
+        ids += conn.execute(statement, chunk).scalars().all()
+    transitions.created(conn, "item", ids, state, workflow=workflow, actor=actor, now=now)
+    return ids
+
+
+def waiting(conn: Connection, workflow: str) -> list[Mapping[str, Any]]:
+    """Items that may be locked tonight: waiting, carried over or sent back, and not in doubt at a vendor."""
+    columns = (
+        items.c.id, items.c.source, items.c.source_ref, items.c.key, items.c.content_hash, items.c.state,
+        items.c.priority, items.c.nights_waited, items.c.input, items.c.context, items.c.note, items.c.output,
+    )  # fmt: skip
+    query = select(*columns).where(
+        items.c.workflow == workflow, items.c.state.in_(WAITING_STATES), items.c.in_doubt.is_(False)
+    )
+    return list(conn.execute(query.order_by(items.c.id)).mappings())
+
+
+def say(conn: Connection, messages: Mapping[int, str]) -> None:
+    """Keep the words each row's person is told, so that a second run of the drain says the same."""
+    for item_id, message in messages.items():
+        conn.execute(update(items).where(items.c.id == item_id).values(message=message))
+
+
+def age(conn: Connection, ids: Iterable[int]) -> None:
+    """One more night waited: the order lets these rise."""
+    for chunk in transitions.chunks(ids, transitions.CHUNK):
+        conn.execute(update(items).where(items.c.id.in_(chunk)).values(nights_waited=items.c.nights_waited + 1))
+
+
+def by_ids(conn: Connection, ids: Iterable[int]) -> list[Mapping[str, Any]]:
+    """Whole item rows, in the order of their ids."""
+    rows: list[Mapping[str, Any]] = []
+    for chunk in transitions.chunks(sorted(ids), transitions.CHUNK):
+        rows += conn.execute(select(items).where(items.c.id.in_(chunk)).order_by(items.c.id)).mappings()
+    return rows

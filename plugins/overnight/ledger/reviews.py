@@ -1,0 +1,155 @@
+"""The morning: what is staged for review, and what people decided. A decision is a row; nothing undecided is approved."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from overnight.ledger import audit, transitions
+from overnight.ledger.audit import Actor, Entry
+from overnight.ledger.errors import LedgerError
+from overnight.ledger.states import ItemState, NightState
+from overnight.ledger.tables import alerts, decisions, findings, items, nights
+
+DECISIONS = ("approve", "edit", "rework")
+COVERED = "covered"
+"""The bucket of items that the digest speaks for: a decision on the digest is a decision on each of them."""
+
+
+class DecisionRefused(LedgerError):
+    """A decision that cannot be taken; the words say why and what to do."""
+
+
+def stage(conn: Connection, placements: Sequence[Mapping[str, Any]]) -> None:
+    """Where the review shows each staged item: bucket, position, output and its hash (id in `item_id`)."""
+    for place in placements:
+        values = {k: v for k, v in place.items() if k != "item_id"}
+        conn.execute(update(items).where(items.c.id == place["item_id"]).values(values))
+
+
+def entries(
+    conn: Connection, night_id: int, buckets: Iterable[str] | None = None, limit: int = 200, offset: int = 0
+) -> list[Mapping[str, Any]]:
+    """The night's items as the review shows them, riskiest first; failed ones are shown, too, never dropped."""
+    shown = (ItemState.STAGED, ItemState.IN_REVIEW, ItemState.APPROVED, ItemState.EDITED, ItemState.REWORK,
+             ItemState.DELIVERED, ItemState.FAILED)  # fmt: skip
+    query = select(items).where(items.c.night_id == night_id, items.c.state.in_(shown), items.c.bucket.is_not(None))
+    if buckets is not None:
+        query = query.where(items.c.bucket.in_(list(buckets)))
+    query = query.order_by(items.c.position, items.c.id).limit(limit).offset(offset)
+    return list(conn.execute(query).mappings())
+
+
+def bucket_counts(conn: Connection, night_id: int) -> dict[str, int]:
+    """How many items each bucket of the night holds."""
+    query = (
+        select(items.c.bucket, func.count())
+        .where(items.c.night_id == night_id, items.c.bucket.is_not(None))
+        .group_by(items.c.bucket)
+    )
+    return {bucket: count for bucket, count in conn.execute(query)}
+
+
+def findings_of(conn: Connection, night_id: int, item_ids: Iterable[int]) -> dict[int, list[Mapping[str, Any]]]:
+    """Findings of the given items, by item."""
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    for chunk in transitions.chunks(item_ids, transitions.CHUNK):
+        query = select(findings).where(findings.c.night_id == night_id, findings.c.item_id.in_(chunk))
+        for row in conn.execute(query.order_by(findings.c.id)).mappings():
+            found.setdefault(row["item_id"], []).append(row)
+    return found
+
+
+def effective(conn: Connection, night_id: int) -> dict[int | None, Mapping[str, Any]]:
+    """The decisions that count, by item; the digest's own under None."""
+    query = select(decisions).where(decisions.c.night_id == night_id, decisions.c.superseded_at.is_(None))
+    return {row["item_id"]: row for row in conn.execute(query).mappings()}
+
+
+def decide(
+    conn: Connection, night_id: int, item_id: int | None, decision: Mapping[str, Any], *, actor: Actor, now: datetime
+) -> int:
+    """Write one decision. `decision` holds decision, reviewer, surface and, as they apply, reason_code, note, edited, output_hash.
+
+    Raises:
+        DecisionRefused: not in review, decided by someone else, already collected, or made on another version.
+    """
+    night = conn.execute(select(nights).where(nights.c.id == night_id)).mappings().one_or_none()
+    if night is None or night["state"] not in (NightState.EXPORTED, NightState.CLOSED):
+        raise DecisionRefused("This night is not in review. Nothing was decided; open the list of nights.")
+    if decision["decision"] not in DECISIONS:
+        raise DecisionRefused(
+            f"{decision['decision']!r} is no decision. Allowed are {', '.join(DECISIONS)}. Nothing was decided."
+        )
+    if item_id is not None:
+        _refuse_item(conn, night_id, item_id, decision)
+    _supersede(conn, night_id, item_id, decision["reviewer"], now)
+    values = {**decision, "night_id": night_id, "item_id": item_id, "decided_at": now}
+    decision_id = conn.execute(insert(decisions).values(values).returning(decisions.c.id)).scalar_one()
+    target = Entry(
+        "decide", "item" if item_id else "digest", str(item_id or night_id),
+        detail={"decision": decision["decision"], "reason": decision.get("reason_code") or "", "surface": decision["surface"]},
+    )  # fmt: skip
+    audit.append(conn, night["workflow"], [target], actor=actor, now=now)
+    return decision_id
+
+
+def _refuse_item(conn: Connection, night_id: int, item_id: int, decision: Mapping[str, Any]) -> None:
+    item = conn.execute(select(items).where(items.c.id == item_id).with_for_update()).mappings().one_or_none()
+    if item is None or item["night_id"] != night_id:
+        raise DecisionRefused("This item is not in this night's review. Nothing was decided; reload the page.")
+    if item["state"] == ItemState.FAILED and decision["decision"] != "rework":
+        raise DecisionRefused("This item failed: there is nothing to approve. It can be sent back for rework.")
+    if item["state"] not in (ItemState.IN_REVIEW, ItemState.FAILED):
+        raise DecisionRefused(f"This item is already {item['state']}. Nothing was changed; reload the page.")
+    if decision.get("output_hash") not in (None, item["output_hash"]):
+        raise DecisionRefused("The draft changed after you opened it. Nothing was decided; reload and look again.")
+
+
+def _supersede(conn: Connection, night_id: int, item_id: int | None, reviewer: str, now: datetime) -> None:
+    """A reviewer may change their mind until it is collected; nobody's decision is overwritten by someone else (law 5)."""
+    same = decisions.c.item_id == item_id if item_id is not None else decisions.c.item_id.is_(None)
+    query = select(decisions).where(decisions.c.night_id == night_id, same, decisions.c.superseded_at.is_(None))
+    earlier = conn.execute(query.with_for_update()).mappings().one_or_none()
+    if earlier is None:
+        return
+    if earlier["collected_at"] is not None:
+        raise DecisionRefused("This decision was collected already and went on its way. Nothing was changed.")
+    if earlier["reviewer"] != reviewer:
+        raise DecisionRefused(
+            f"{earlier['reviewer']} decided this: {earlier['decision']}. Nothing was changed; talk to them first."
+        )
+    conn.execute(update(decisions).where(decisions.c.id == earlier["id"]).values(superseded_at=now))
+
+
+def uncollected(conn: Connection, surface: str) -> list[Mapping[str, Any]]:
+    """Decisions on a surface that have not gone on their way, oldest first."""
+    query = (
+        select(decisions, nights.c.workflow)
+        .join(nights, nights.c.id == decisions.c.night_id)
+        .where(
+            decisions.c.surface == surface, decisions.c.superseded_at.is_(None), decisions.c.collected_at.is_(None)
+        )
+        .order_by(decisions.c.id)
+    )
+    return list(conn.execute(query).mappings())
+
+
+def covered_ids(conn: Connection, night_id: int) -> list[int]:
+    """The items the night's digest speaks for that are still in review."""
+    query = select(items.c.id).where(
+        items.c.night_id == night_id, items.c.bucket == COVERED, items.c.state == ItemState.IN_REVIEW
+    )
+    return list(conn.execute(query.order_by(items.c.id)).scalars())
+
+
+def collected(conn: Connection, decision_ids: Iterable[int], now: datetime) -> None:
+    """Mark decisions as gone on their way."""
+    for chunk in transitions.chunks(decision_ids, transitions.CHUNK):
+        conn.execute(update(decisions).where(decisions.c.id.in_(chunk)).values(collected_at=now))
+
+
+def open_alerts(conn: Connection, limit: int = 20) -> list[Mapping[str, Any]]:
+    """The newest alerts."""
+    return list(conn.execute(select(alerts).order_by(alerts.c.id.desc()).limit(limit)).mappings())
