@@ -3,11 +3,11 @@
 The intent to submit is committed (`submitting`) before a vendor hears of it (law 2). Nothing here talks to a vendor.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from overnight.ledger import transitions
@@ -94,6 +94,12 @@ def lines(conn: Connection, batch_id: int) -> Iterator[Mapping[str, Any]]:
     yield from conn.execution_options(yield_per=500).execute(query).mappings()
 
 
+def custom_ids(conn: Connection, batch_id: int, among: Iterable[str]) -> list[str]:
+    """Those of the given custom_ids that are the batch's own, landed or not."""
+    query = select(requests.c.custom_id).where(requests.c.batch_id == batch_id, requests.c.custom_id.in_(list(among)))
+    return list(conn.execute(query).scalars())
+
+
 def request_ids(conn: Connection, batch_id: int, state: RequestState) -> list[int]:
     """The batch's requests in one state."""
     query = select(requests.c.id).where(requests.c.batch_id == batch_id, requests.c.state == state)
@@ -123,3 +129,8 @@ def move(conn: Connection, batch: Batch, to: BatchState, *, actor: Actor, now: d
     transitions.move(
         conn, "batch", [batch["id"]], to, workflow=batch["workflow"], actor=actor, now=now, detail=facts, **columns
     )
+
+
+def note(conn: Connection, batch_id: int, **columns: Any) -> None:
+    """Write down facts about a batch that are no change of its state."""
+    conn.execute(update(batches).where(batches.c.id == batch_id).values(columns))

@@ -19,7 +19,7 @@ def known_rows(conn: Connection, workflow: str, source: str, keys: Iterable[str]
     """What the ledger holds for these row ids, newest last: id, content_hash, state, message and the night's label."""
     found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     columns = (items.c.id, items.c.key, items.c.content_hash, items.c.state, items.c.message, nights.c.night)
-    for chunk in _texts(keys):
+    for chunk in transitions.chunks(keys, transitions.CHUNK):
         query = (
             select(*columns)
             .outerjoin(nights, nights.c.id == items.c.night_id)
@@ -29,10 +29,6 @@ def known_rows(conn: Connection, workflow: str, source: str, keys: Iterable[str]
         for row in conn.execute(query).mappings():
             found[row["key"]].append(row)
     return found
-
-
-def _texts(keys: Iterable[str]) -> Iterable[list[str]]:
-    return transitions.chunks(keys, transitions.CHUNK)  # type: ignore[arg-type, return-value]
 
 
 def add(

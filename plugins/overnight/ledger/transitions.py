@@ -5,7 +5,7 @@ No other module may write the `state` column of an existing row: a test reads th
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table, select, update
 
@@ -16,6 +16,7 @@ from overnight.ledger.states import MOVES
 from overnight.ledger.tables import batches, items, nights, requests, steps
 
 CHUNK = 500
+T = TypeVar("T")
 _TABLES: dict[str, Table] = {"item": items, "night": nights, "step": steps, "request": requests, "batch": batches}
 
 
@@ -72,11 +73,11 @@ def created(
     audit.append(conn, workflow, entries, actor=actor, now=now)
 
 
-def chunks(ids: Iterable[int], size: int) -> Iterator[list[int]]:
+def chunks(things: Iterable[T], size: int) -> Iterator[list[T]]:
     """Cut an iterable into lists of at most `size` (databases limit the parameters of one statement)."""
-    chunk: list[int] = []
-    for i in ids:
-        chunk.append(i)
+    chunk: list[T] = []
+    for thing in things:
+        chunk.append(thing)
         if len(chunk) == size:
             yield chunk
             chunk = []

@@ -1,0 +1,80 @@
+"""Money: tokens times the vendor's price at the batch rate, as Decimal USD. An unknown price is loud, never zero.
+
+Prices come from genai-prices, looked up once per vendor and model; the batch rate is a fact of the vendor.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from overnight.batches.vendor import Usage, VendorFacts
+
+MILLION = Decimal(1_000_000)
+
+
+class UnknownPrice(LookupError):
+    """No price is known for this model: nothing is bought blind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD for one token, in real time."""
+
+    input: Decimal
+    cache_read: Decimal
+    cache_write: Decimal
+    output: Decimal
+
+    def of(self, usage: Usage) -> Decimal:
+        """What these tokens cost in real time, in USD."""
+        plain = usage.input - usage.cache_read - usage.cache_write
+        return (
+            self.input * plain
+            + self.cache_read * usage.cache_read
+            + self.cache_write * usage.cache_write
+            + self.output * usage.output
+        )
+
+
+def price(facts: VendorFacts, model: str) -> Price:
+    """The real-time price of a model.
+
+    Raises:
+        UnknownPrice: genai-prices does not know the model at this vendor.
+    """
+    return _price(facts.price_provider, model)
+
+
+@lru_cache(maxsize=64)
+def _price(provider: str, model: str) -> Price:
+    from genai_prices import Usage as Tokens
+    from genai_prices import calc_price
+
+    try:
+        found = calc_price(Tokens(input_tokens=1, output_tokens=1), model_ref=model, provider_id=provider).model_price
+    except LookupError as error:
+        raise UnknownPrice(
+            f"genai-prices knows no price for model {model!r} of {provider}. Nothing was bought. Correct the workflow's "
+            "model, or update the genai-prices package if the model is new."
+        ) from error
+    plain, output = _mtok(found.input_mtok), _mtok(found.output_mtok)
+    if plain is None or output is None:
+        raise UnknownPrice(f"genai-prices has no token price for {model!r} of {provider}. Nothing was bought.")
+    read, write = _mtok(found.cache_read_mtok), _mtok(found.cache_write_mtok)
+    # A vendor that names no price for cached tokens bills them as plain ones.
+    return Price(plain, plain if read is None else read, plain if write is None else write, output)
+
+
+def _mtok(value: Any) -> Decimal | None:
+    """USD per token from USD per million; for prices that rise with the context, the base (our requests are short)."""
+    if value is None:
+        return None
+    base = getattr(value, "base", value)
+    return Decimal(str(base)) / MILLION
+
+
+def batch_cost(facts: VendorFacts, model: str, usage: Usage) -> tuple[Decimal, Decimal]:
+    """(batch cost, real-time cost) of one answer in USD."""
+    realtime = price(facts, model).of(usage)
+    return realtime * facts.batch_rate, realtime

@@ -1,0 +1,104 @@
+"""What can go wrong at a vendor, split by the one question that matters first: have we paid yet?"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+
+class VendorError(RuntimeError):
+    """Something went wrong at a vendor."""
+
+
+class NotAccepted(VendorError):
+    """The vendor holds nothing because of this call: nothing to pay, and it is safe to send again once the cause is gone."""
+
+
+class AuthFailed(NotAccepted):
+    """The key was refused (401, 403)."""
+
+
+class BadRequest(NotAccepted):
+    """The vendor refused what we sent (other 4xx): the same again would be refused again."""
+
+
+class Gone(NotAccepted):
+    """What we asked for is not there (404, 410)."""
+
+
+class TryLater(NotAccepted):
+    """The vendor is busy or out of reach, and did nothing (429, or no connection was made)."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class MaybeAccepted(VendorError):
+    """The call may have been accepted: the answer was lost. Never send again before the vendor was searched (law 2)."""
+
+
+class CannotLook(VendorError):
+    """The vendor could not be searched. "Cannot look" is not "not there"."""
+
+
+_AUTH, _GONE, _BUSY = {401, 403}, {404, 410}, {429}
+
+
+def classify(error: BaseException) -> VendorError:
+    """Turn an official SDK's error into ours. The SDKs share their shapes: a status error has `status_code` and `response`.
+
+    A server error (5xx, 529 overloaded) on a create leaves open what the server did, so it counts as maybe accepted.
+    """
+    status = getattr(error, "status_code", None) or getattr(error, "code", None)
+    name = type(error).__name__
+    if not isinstance(status, int):
+        if _never_connected(error):
+            return TryLater(f"no connection to the vendor ({name})")
+        return MaybeAccepted(f"the answer was lost ({name})")
+    text = f"HTTP {status} {name}: {_message(error)}"
+    if status in _AUTH:
+        return AuthFailed(text)
+    if status in _GONE:
+        return Gone(text)
+    if status in _BUSY:
+        return TryLater(text, retry_after(error))
+    return BadRequest(text) if status < 500 else MaybeAccepted(text)
+
+
+@asynccontextmanager
+async def translated(*errors: type[BaseException], looking: bool = False) -> AsyncIterator[None]:
+    """Let an SDK's errors leave the block as ours; while looking for a lost batch, as `CannotLook`."""
+    try:
+        yield
+    except errors as error:
+        ours = classify(error)
+        raise (CannotLook(str(ours)) if looking else ours) from error
+
+
+def retry_after(error: BaseException) -> float | None:
+    """Seconds the vendor asks us to wait, when it says so in seconds."""
+    headers = getattr(getattr(error, "response", None), "headers", {}) or {}
+    try:
+        return max(0.0, float(headers.get("retry-after", "")))
+    except ValueError:
+        return None
+
+
+def _never_connected(error: BaseException) -> bool:
+    import httpx
+
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+            return True
+        cause = cause.__cause__
+    return False
+
+
+def _message(error: Any) -> str:
+    """The vendor's own words, short: an error body can echo what we sent, and that is an item's text."""
+    body = getattr(error, "body", None)
+    inner = body.get("error", body) if isinstance(body, dict) else None
+    if isinstance(inner, dict):
+        return str(inner.get("type") or inner.get("code") or inner.get("status") or "")[:100]
+    return ""

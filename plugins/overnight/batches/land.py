@@ -1,0 +1,123 @@
+"""Landing: a batch's raw results become answers in the ledger, in chunks that commit as a whole.
+
+A line is matched by its custom_id alone. What is foreign, doubled or garbled is counted and never becomes an answer; a
+request that no line speaks for lands as missing. Landing again after a kill goes on where it stopped.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from overnight.batches import cost, judge, raw
+from overnight.batches.vendor import Result, Usage, Vendor
+from overnight.ledger import answers, batches
+from overnight.ledger.audit import Actor
+from overnight.ledger.batches import Batch
+from overnight.ledger.connect import Ledger
+from overnight.ledger.states import AnswerState, RequestState
+from overnight.ledger.transitions import chunks
+from overnight.workflow import Workflow
+
+CHUNK = 500
+_ENDS = {
+    AnswerState.ERRORED: RequestState.ERRORED,
+    AnswerState.EXPIRED: RequestState.EXPIRED,
+    AnswerState.CANCELLED: RequestState.CANCELLED,
+    AnswerState.MISSING: RequestState.MISSING,
+}
+
+
+@dataclass(slots=True)
+class _Chunk:
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    ends: dict[RequestState, list[int]] = field(default_factory=dict)
+
+
+class Landing:
+    """One landing of one batch."""
+
+    def __init__(self, ledger: Ledger, workflow: Workflow, vendor: type[Vendor], batch: Batch, actor: Actor) -> None:
+        self.ledger, self.workflow, self.batch, self.actor = ledger, workflow, batch, actor
+        self.vendor = vendor(None)
+        self.counts: Counter[str] = Counter()
+
+    def land(self, raw_path: str, *, now: datetime) -> dict[str, int]:
+        """Write every answer of the raw file, then the missing ones; returns the counts by answer state and oddity."""
+        for results in chunks(self._results(raw_path), CHUNK):
+            self._write({result.custom_id: result for result in results}, now=now)
+        self._write_missing(now=now)
+        return dict(self.counts)
+
+    def _results(self, raw_path: str) -> Iterator[Result]:
+        seen: set[str] = set()
+        for line in raw.lines(raw_path):
+            try:
+                result = self.vendor.read(line)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                self.counts["garbled"] += 1
+                continue
+            if result.custom_id in seen:
+                self.counts["duplicated"] += 1
+                continue
+            seen.add(result.custom_id)
+            yield result
+
+    def _write(self, results: dict[str, Result], *, now: datetime) -> None:
+        with self.ledger.write() as conn:
+            waiting = answers.open_requests(conn, self.batch["id"], results)
+            known = set(batches.custom_ids(conn, self.batch["id"], results))
+            chunk = _Chunk()
+            for custom_id, result in results.items():
+                if custom_id in waiting:
+                    self._add(chunk, waiting[custom_id], result)
+                elif custom_id not in known:
+                    self.counts["foreign"] += 1
+            self._commit(conn, chunk, now)
+
+    def _write_missing(self, *, now: datetime) -> None:
+        with self.ledger.read() as conn:
+            left = list(answers.open_requests(conn, self.batch["id"]))
+        for custom_ids in chunks(left, CHUNK):
+            with self.ledger.write() as conn:
+                chunk = _Chunk()
+                for rows in answers.open_requests(conn, self.batch["id"], custom_ids).values():
+                    self._add(chunk, rows, None)
+                self._commit(conn, chunk, now)
+
+    def _commit(self, conn: Any, chunk: _Chunk, now: datetime) -> None:
+        common: dict[str, Any] = {"workflow": self.workflow.name, "actor": self.actor, "now": now}
+        answers.land(conn, chunk.answers, chunk.findings, chunk.ends, **common)
+
+    def _add(self, chunk: _Chunk, rows: Iterable[Any], result: Result | None) -> None:
+        """The answer of one request (its cost falls on the first of the items it carries)."""
+        for position, row in enumerate(rows):
+            judged = self._judged(row, result)
+            usage = result.usage if result is not None and position == 0 else Usage()
+            self.counts[judged.state] += 1
+            chunk.answers.append(self._answer(row, judged, usage, result))
+            chunk.findings += [
+                {"item_id": row.item_id, "night_id": self.batch["night_id"], "rule": f.rule, "severity": f.severity,
+                 "field": f.field, "message": f.message, "evidence": f.evidence}
+                for f in judged.findings
+            ]  # fmt: skip
+            if position == 0:
+                chunk.ends.setdefault(_ENDS.get(judged.state, RequestState.ANSWERED), []).append(row.request_id)
+
+    def _judged(self, row: Any, result: Result | None) -> judge.Judgement:
+        if result is None:
+            return judge.Judgement(AnswerState.MISSING, error="The vendor's results hold no line for this request.")
+        return judge.judge(self.workflow, row.input, result)
+
+    def _answer(self, row: Any, judged: judge.Judgement, usage: Usage, result: Result | None) -> dict[str, Any]:
+        batch_usd, realtime_usd = cost.batch_cost(self.vendor.facts, self.batch["model"], usage)
+        return {
+            "item_id": row.item_id, "step_id": row.step_id, "request_id": row.request_id,
+            "vendor": self.batch["vendor"], "attempt": row.attempt, "state": judged.state, "output": judged.output,
+            "error": judged.error, "model": result.model if result else None, "input_tokens": usage.input,
+            "cache_read_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write,
+            "output_tokens": usage.output, "reasoning_tokens": usage.reasoning,
+            "cost_usd": batch_usd, "realtime_cost_usd": realtime_usd,
+        }  # fmt: skip

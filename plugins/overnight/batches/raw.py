@@ -1,0 +1,51 @@
+"""The vendor's own words, kept compressed for the audit. Written beside, then renamed: a half file has no name to find."""
+
+import gzip
+import hashlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+def folder() -> Path:
+    """Where raw results are kept: OVERNIGHT_RAW_DIR or AIRFLOW_HOME/overnight_raw."""
+    home = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
+    return Path(os.environ.get("OVERNIGHT_RAW_DIR", home / "overnight_raw"))
+
+
+@dataclass(slots=True)
+class RawFile:
+    """One raw file: its path below `folder()` and the SHA-256 of its uncompressed lines."""
+
+    path: str
+    sha256: str = ""
+
+
+@asynccontextmanager
+async def writing(key: str) -> AsyncIterator[tuple[RawFile, Any]]:
+    """A sink for raw lines. The file appears under its name only when the block ends well."""
+    target = folder() / f"{key}.jsonl.gz"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    sha, made = hashlib.sha256(), RawFile(target.name)
+    try:
+        with gzip.open(partial, "wb", compresslevel=5) as file:
+
+            def sink(line: bytes) -> None:
+                sha.update(line)
+                file.write(line)
+
+            yield made, sink
+        made.sha256 = sha.hexdigest()
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def lines(path: str) -> Iterator[bytes]:
+    """The lines of a raw file, one by one."""
+    with gzip.open(folder() / path, "rb") as file:
+        yield from file

@@ -1,0 +1,156 @@
+"""Anthropic: the Message Batches API.
+
+Limits: https://platform.claude.com/docs/en/build-with-claude/batch-processing (100,000 requests or 256 MB a batch, up to
+24 h, half price, results kept 29 days). A batch carries no name of ours: a lost one is found by listing what was created
+since the intent with the same number of requests, and its first result's custom_id decides.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from overnight.batches import naming
+from overnight.batches.errors import CannotLook, translated
+from overnight.batches.vendor import Line, Phase, Progress, Receipt, Result, Ticket, Usage, Vendor, VendorFacts, Verdict
+
+CALL_TIMEOUT_S = 60.0
+CREATE_TIMEOUT_S = 600.0  # 256 MB over a slow line
+CLOCK_SKEW = timedelta(minutes=5)
+
+_VERDICTS = {"errored": Verdict.ERRORED, "expired": Verdict.EXPIRED, "canceled": Verdict.CANCELLED}
+_STOPS = {
+    "end_turn": Verdict.SUCCEEDED, "stop_sequence": Verdict.SUCCEEDED, "refusal": Verdict.REFUSED,
+    "max_tokens": Verdict.TRUNCATED, "model_context_window_exceeded": Verdict.TRUNCATED,
+}  # fmt: skip
+_HOPELESS = {"invalid_request_error", "not_found_error", "request_too_large", "permission_error", "authentication_error"}
+
+
+class AnthropicVendor(Vendor):
+    """Talks to `client.messages.batches` of the official SDK (AsyncAnthropic)."""
+
+    facts = VendorFacts(
+        conn_id="anthropic_default",
+        price_provider="anthropic",
+        max_requests=100_000,
+        max_bytes=256_000_000,
+        batch_rate=Decimal("0.5"),
+        client_from="airflow.providers.anthropic.hooks.anthropic:AnthropicHook.get_async_conn",
+    )
+
+    def line(self, line: Line) -> bytes:
+        """A request with the answer's schema as native structured output."""
+        params = {
+            "model": line.model,
+            "max_tokens": line.max_output_tokens,
+            "system": [{"type": "text", "text": line.system}],
+            "messages": [{"role": "user", "content": line.content}],
+            "output_config": {"format": {"type": "json_schema", "schema": line.schema}},
+        }
+        return json.dumps({"custom_id": line.custom_id, "params": params}, ensure_ascii=False).encode()
+
+    async def ping(self, model: str) -> None:
+        """Ask for the model's card: refuses a bad key and an unknown model, costs nothing."""
+        async with _errors():
+            await self._call().models.retrieve(model)
+
+    async def submit(self, ticket: Ticket, lines: Iterable[bytes]) -> Receipt:
+        """One POST with all requests."""
+        requests = [json.loads(line) for line in lines]
+        async with _errors():
+            batch = await self._call(CREATE_TIMEOUT_S).messages.batches.create(requests=requests)
+        return Receipt(batch.id)
+
+    async def search(self, ticket: Ticket, known: set[str]) -> Receipt | None:
+        """List what was created since the intent with our number of requests; the first result tells whose it is."""
+        candidates = []
+        async with _errors(looking=True):
+            async for batch in self._call().messages.batches.list(limit=100):
+                if batch.created_at < ticket.intent_at - CLOCK_SKEW:
+                    break
+                counts = batch.request_counts
+                total = counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
+                if batch.id not in known and total == ticket.request_count:
+                    candidates.append(batch)
+        for batch in candidates:
+            if batch.processing_status != "ended":
+                raise CannotLook(f"batch {batch.id} may be ours and has not ended: its first result will tell")
+            first = await self._first_custom_id(batch.id)
+            if first is not None and naming.belongs(first, ticket.key):
+                return Receipt(batch.id)
+        return None
+
+    async def _first_custom_id(self, vendor_batch_id: str) -> str | None:
+        async with _errors(looking=True):
+            async for entry in await self._call().messages.batches.results(vendor_batch_id):
+                return str(entry.custom_id)
+        return None
+
+    async def poll(self, vendor_batch_id: str) -> Progress:
+        """Counts add up to the batch; results are there once it ended."""
+        async with _errors():
+            batch = await self._call().messages.batches.retrieve(vendor_batch_id)
+        phase = {"in_progress": Phase.RUNNING, "canceling": Phase.CANCELLING}.get(batch.processing_status, Phase.ENDED)
+        counts = {k: int(v) for k, v in batch.request_counts.model_dump().items() if isinstance(v, int)}
+        return Progress(phase, counts, [batch.results_url] if batch.results_url else [])
+
+    async def download(self, vendor_batch_id: str, results: Sequence[str], sink: Callable[[bytes], object]) -> None:
+        """The results file, line by line. The SDK resolves a relative results_url itself."""
+        async with _errors():
+            decoder = await self._call(CREATE_TIMEOUT_S).messages.batches.results(vendor_batch_id)
+            async for entry in decoder:
+                sink(json.dumps(entry.to_dict(mode="json"), ensure_ascii=False).encode() + b"\n")
+
+    def read(self, raw: bytes) -> Result:
+        """succeeded carries a message; its stop_reason says whether it is whole."""
+        row = json.loads(raw)
+        result = row["result"]
+        if result["type"] == "succeeded":
+            return _read_message(row["custom_id"], result["message"])
+        error = (result.get("error") or {}).get("error") or {}
+        kind = str(error.get("type", result["type"]))
+        retryable = result["type"] != "errored" or kind not in _HOPELESS
+        return Result(row["custom_id"], _VERDICTS[result["type"]], error=kind, retryable=retryable)
+
+    async def cancel(self, vendor_batch_id: str) -> None:
+        """The batch goes through `canceling` and ends with what was finished."""
+        async with _errors():
+            await self._call().messages.batches.cancel(vendor_batch_id)
+
+    def _call(self, timeout_s: float = CALL_TIMEOUT_S) -> Any:
+        return self.client.with_options(max_retries=0, timeout=timeout_s)
+
+
+def _read_message(custom_id: str, message: dict[str, Any]) -> Result:
+    text = "".join(part.get("text", "") for part in message["content"] if part.get("type") == "text")
+    usage = message.get("usage") or {}
+    read, write = (int(usage.get(f"cache_{k}_input_tokens") or 0) for k in ("read", "creation"))
+    details = usage.get("output_tokens_details") or {}
+    stop = str(message.get("stop_reason"))
+    return Result(
+        custom_id,
+        _STOPS.get(stop, Verdict.ERRORED),
+        text=text,
+        usage=Usage(
+            # Anthropic counts cached tokens beside input_tokens, not within.
+            input=int(usage.get("input_tokens") or 0) + read + write,
+            cache_read=read,
+            cache_write=write,
+            output=int(usage.get("output_tokens") or 0),
+            reasoning=int(details.get("thinking_tokens") or 0),
+        ),
+        model=str(message.get("model", "")),
+        error=None if stop in ("end_turn", "stop_sequence") else f"stop_reason {stop}",
+    )
+
+
+def _errors(*, looking: bool = False) -> AbstractAsyncContextManager[None]:
+    import anthropic
+    import httpx
+
+    return translated(anthropic.AnthropicError, httpx.HTTPError, looking=looking)
+
+
+VENDOR = AnthropicVendor

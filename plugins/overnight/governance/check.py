@@ -1,0 +1,121 @@
+"""The check operator, first in every night: everything that would fail later fails now, while people are in.
+
+It opens the night in the ledger: the ledger itself, the policy, the kill switches, the key and the model, the price, the
+source and the surface. What is wrong is said all at once, not one a day.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from airflow.sdk import BaseOperator
+
+from overnight import prompts
+from overnight.batches import clients, cost
+from overnight.batches.errors import VendorError
+from overnight.batches.vendor import vendor_class
+from overnight.brand import brand
+from overnight.clock import NOW, SCHEDULED, clock, utcnow
+from overnight.governance import killswitch
+from overnight.ledger import migrate, nights
+from overnight.ledger.connect import Ledger, open_ledger
+from overnight.ledger.nights import Night
+from overnight.queues.source import source
+from overnight.review.surface import surface
+from overnight.tasks import NightTask, open_task
+
+
+class CheckFailed(RuntimeError):
+    """Something this night needs is not there. Nothing was locked and nothing bought."""
+
+
+class CheckOperator(BaseOperator):
+    """Open the night of this run, or say all that stands in its way; returns the night's label."""
+
+    def __init__(self, *, workflow: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.workflow = workflow
+
+    def execute(self, context: Any) -> str:
+        """Check and open."""
+        run = context["dag_run"]
+        start = NOW if (context.get("params") or {}).get("start") == NOW else SCHEDULED
+        task = open_task(self.workflow, context)
+        base = getattr(run, "logical_date", None) or run.run_after
+        night = check(open_ledger(), task, base=base, start=start, now=utcnow())
+        self.log.info("night %s of %s is open", night["night"], self.workflow)
+        return str(night["night"])
+
+
+def check(ledger: Ledger, task: NightTask, *, base: datetime, start: str, now: datetime) -> Night:
+    """The work of the operator, without Airflow.
+
+    Raises:
+        CheckFailed: with every trouble found.
+    """
+    migrate.ensure_current(ledger)
+    killswitch.refuse_if_engaged(ledger, task.workflow.name, "opening the night")
+    troubles = list(_troubles(task))
+    if troubles:
+        listed = "\n- ".join(troubles)
+        raise CheckFailed(
+            f"{task.workflow.name} cannot run tonight:\n- {listed}\nNothing was locked and nothing was bought. "
+            "Mend it before the night, then clear the check task of this run."
+        )
+    with ledger.write() as conn:
+        return nights.open_night(conn, facts=_facts(task, base, start), actor=task.actor, now=now)
+
+
+def _facts(task: NightTask, base: datetime, start: str) -> dict[str, Any]:
+    workflow, zone = task.workflow, brand().timezone
+    times = clock(workflow.times, zone, base, start)
+    return {
+        "workflow": workflow.name, "run_id": task.run_id, "night": times.night.isoformat(), "timezone": zone,
+        "vendor": workflow.vendor, "model": workflow.model, "surface": workflow.surface, "source": workflow.source,
+        "policy_hash": task.policy_hash, "prompt_version": prompts.load(workflow).hash,
+        "cap": min(workflow.cap, task.policy.action_scope.max_items),
+        "start_at": times.start_at, "cutoff_at": times.cutoff_at, "due_at": times.due_at,
+    }  # fmt: skip
+
+
+def _troubles(task: NightTask) -> Iterator[str]:
+    workflow = task.workflow
+    yield from _denials(task)
+    vendor = vendor_class(workflow.vendor)
+    try:
+        cost.price(vendor.facts, workflow.model)
+    except cost.UnknownPrice as error:
+        yield str(error)
+    if trouble := asyncio.run(_ping(task)):
+        yield trouble
+    for thing in (source(workflow.source), surface(workflow.surface)):
+        if trouble := thing.check(workflow.name):
+            yield trouble
+
+
+def _denials(task: NightTask) -> Iterator[str]:
+    """What the workflow declares and its policy does not allow: deny by default."""
+    workflow, policy = task.workflow, task.policy
+    if workflow.vendor not in policy.data_access.vendors:
+        yield f"The policy does not let {workflow.vendor!r} see this data; it names {list(policy.data_access.vendors)}."
+    if workflow.source not in policy.data_access.sources:
+        yield f"The policy does not allow the source {workflow.source!r}; it names {list(policy.data_access.sources)}."
+    fields = {info.alias or name for name, info in workflow.item.model_fields.items()}
+    if extra := sorted(fields - set(policy.data_access.fields)):
+        yield f"The policy does not allow these fields to be read: {', '.join(extra)}."
+    if workflow.max_output_tokens > policy.action_scope.max_output_tokens:
+        yield f"The policy's ceiling is {policy.action_scope.max_output_tokens} output tokens, the workflow asks for more."
+    if policy.action_scope.max_items < 1:
+        yield "The policy's ceiling is no items at all."
+
+
+async def _ping(task: NightTask) -> str | None:
+    name, model = task.workflow.vendor, task.workflow.model
+    try:
+        async with clients.open_vendor(name) as vendor:
+            await vendor.ping(model)
+    except VendorError as error:
+        conn_id = vendor_class(name).facts.conn_id
+        return f"{name} does not let us in with connection {conn_id!r} and model {model!r}: {error}"
+    return None

@@ -1,0 +1,101 @@
+"""A workflow's prompt folder, read and put together: the stable part first, the item's part last.
+
+The stable part is the same for every request of a version, so vendors can cache it. The item's part is data in a marked
+block, JSON-encoded with `<` escaped: a text from the queue can neither close the block nor pose as an instruction.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from overnight.brand import brand, include_dir
+from overnight.workflow import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One version of a workflow's prompt: what is sent with every request, and the schema of what must come back."""
+
+    workflow: str
+    system: str
+    schema: dict[str, Any]
+    schema_name: str
+
+    @property
+    def hash(self) -> str:
+        """The version: SHA-256 over all that shapes the answer."""
+        text = json.dumps([self.system, self.schema, self.schema_name], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load(workflow: Workflow) -> Prompt:
+    """The prompt of a workflow as it stands in its folder today."""
+    folder = include_dir() / "prompts" / workflow.name
+    environment = Environment(
+        loader=FileSystemLoader([folder, include_dir() / "prompts"]),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - a prompt is plain text; only our own files and the brand's settings go in here
+        keep_trailing_newline=False,
+    )
+    system = environment.get_template("system.md.j2").render(brand=brand(), workflow=workflow)
+    return Prompt(workflow.name, system.strip() + "\n", strict_schema(workflow), workflow.answer.__name__)
+
+
+def checklist(workflow: Workflow) -> tuple[str, ...]:
+    """What a reviewer goes through, one line each, from the prompt folder."""
+    path = include_dir() / "prompts" / workflow.name / "checklist.md"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return tuple(line[2:].strip() for line in lines if line.startswith("- "))
+
+
+def content(item: Mapping[str, Any], *, context: str | None = None, note: str | None = None,
+            previous: Mapping[str, Any] | None = None) -> str:  # fmt: skip
+    """The item's part of a request: its fields as data and, for a rework, what a reviewer said about the last try."""
+    parts = [block("item", item)]
+    if context:
+        parts.append(block("context", {"text": context}))
+    if previous is not None:
+        parts.append(block("previous_answer", previous))
+    if note:
+        parts.append(block("reviewer_note", {"text": note}))
+    return "\n".join(parts)
+
+
+def block(tag: str, data: Mapping[str, Any]) -> str:
+    """Data inside a tag it cannot close."""
+    text = json.dumps(data, ensure_ascii=False, sort_keys=True).replace("<", "\\u003c").replace(">", "\\u003e")
+    return f"<{tag}>\n{text}\n</{tag}>"
+
+
+def strict_schema(workflow: Workflow) -> dict[str, Any]:
+    """The answer model's JSON schema in the subset that all vendors' strict modes take.
+
+    Every object closes (`additionalProperties: false`) and requires all its properties; keywords the strict modes refuse
+    (lengths, ranges, patterns, defaults) are left to pydantic, the judge of every answer.
+    """
+    schema = workflow.answer.model_json_schema()
+    closed = _close(schema)
+    assert isinstance(closed, dict)  # noqa: S101
+    return closed
+
+
+_UNSUPPORTED = {
+    "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+    "pattern", "format", "default", "title", "examples", "multipleOf", "uniqueItems",
+}  # fmt: skip
+
+
+def _close(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_close(part) for part in node]
+    if not isinstance(node, dict):
+        return node
+    if "properties" in node:
+        properties = {name: _close(part) for name, part in node["properties"].items()}
+        rest = {k: _close(v) for k, v in node.items() if k not in _UNSUPPORTED and k not in {"properties", "required"}}
+        return {**rest, "properties": properties, "required": sorted(properties), "additionalProperties": False}
+    return {k: _close(v) for k, v in node.items() if k not in _UNSUPPORTED}

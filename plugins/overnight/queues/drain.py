@@ -1,0 +1,163 @@
+"""The drain operator: read, validate, dedupe, order, cap, lock, cut into batches; every row gets its answer back.
+
+Everything the lock decides is committed in one transaction. Answering the rows comes after it and can be repeated: a
+drain that is killed in between finds its night locked, and says the same again.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from airflow.sdk import BaseOperator
+from sqlalchemy import Connection
+
+from overnight.clock import utcnow
+from overnight.ledger import batches, nights, queue, transitions
+from overnight.ledger.audit import Actor
+from overnight.ledger.connect import Ledger, open_ledger
+from overnight.ledger.nights import Night
+from overnight.ledger.states import ItemState, NightState
+from overnight.queues import intake
+from overnight.queues.source import Reading, RowAnswer, source
+from overnight.tasks import NightTask, open_task
+from overnight.workflow import Workflow
+
+_SAID = {
+    ItemState.LOCKED: "locked for the night of {night}",
+    ItemState.SUBMITTED: "in the night of {night}",
+    ItemState.ANSWERED: "in the night of {night}",
+    ItemState.STAGED: "ready for review since the night of {night}",
+    ItemState.IN_REVIEW: "in review since the night of {night}",
+    ItemState.APPROVED: "approved (night of {night})",
+    ItemState.EDITED: "approved with edits (night of {night})",
+    ItemState.DELIVERED: "delivered (night of {night})",
+    ItemState.REWORK: "sent back by a reviewer; first in the next night",
+    ItemState.FAILED: "failed in the night of {night}; see the review",
+}
+
+
+class DrainOperator(BaseOperator):
+    """Lock tonight's items and plan their batches; returns the ids of the batches."""
+
+    def __init__(self, *, workflow: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.workflow = workflow
+
+    def execute(self, context: Any) -> list[int]:
+        """Drain the queue of this run's night."""
+        task = open_task(self.workflow, context)
+        ids = drain(open_ledger(), task, now=utcnow())
+        self.log.info("%s %s: %d batches planned", task.workflow.name, task.run_id, len(ids))
+        return ids
+
+
+def drain(ledger: Ledger, task: NightTask, *, now: datetime) -> list[int]:
+    """The work of the operator, without Airflow."""
+    task.policy.allow("read_queue")
+    workflow = task.workflow
+    place = source(workflow.source)
+    reading = place.read(workflow.name, intake.columns_of(workflow))
+    with ledger.write() as conn:
+        night = nights.of_run(conn, workflow.name, task.run_id)
+        if night["state"] == NightState.OPEN:
+            _lock(conn, task, night, reading, now=now)
+        night = nights.get(conn, night["id"])
+        planned = batches.ids_of_night(conn, night["id"])
+        answers = _answers(conn, workflow, reading)
+    place.answer(workflow.name, night["night"], answers, reading.troubles)
+    return planned
+
+
+def _lock(conn: Connection, task: NightTask, night: Night, reading: Reading, *, now: datetime) -> None:
+    workflow, actor = task.workflow, task.actor
+    common: dict[str, Any] = {"workflow": workflow.name, "actor": actor, "now": now}
+    found = _sorted(conn, workflow, reading)
+    _take(conn, workflow, found, night, **common)
+    ranked = intake.order(queue.waiting(conn, workflow.name))
+    locked, over = ranked[: night["cap"]], ranked[night["cap"] :]
+    _carry_over_the_cap(conn, over, night, **common)
+    ids = [item["id"] for item in locked]
+    transitions.move(
+        conn, "item", ids, ItemState.LOCKED, night_id=night["id"], message=f"locked for the night of {night['night']}",
+        bucket=None, position=None, **common,
+    )  # fmt: skip
+    step_ids = nights.add_steps(conn, night, workflow.steps, actor=actor, now=now)
+    nights.add_members(conn, night["id"], step_ids[0], ids)
+    _plan(conn, task, night, step_ids[0], locked, now=now)
+    counts = {"locked": len(ids), "over_cap": len(over), "rejected": len(found.rejected) + len(found.repeated)}
+    transitions.move(
+        conn, "night", [night["id"]], NightState.LOCKED, detail=counts, locked_at=now, over_cap=len(over),
+        rejected=counts["rejected"] + len(reading.troubles), **common,
+    )  # fmt: skip
+
+
+def _sorted(conn: Connection, workflow: Workflow, reading: Reading) -> intake.Intake:
+    keys = {intake.name_of(workflow, row) for row in reading.rows}
+    return intake.sort(workflow, reading.rows, queue.known_rows(conn, workflow.name, workflow.source, keys))
+
+
+def _take(conn: Connection, workflow: Workflow, found: intake.Intake, night: Night, **common: Any) -> None:
+    """New rows enter the ledger; bad ones as rejected, so that the refusal is on record, too.
+
+    A row that was changed while it waited replaces its older self: only the newest version is bought.
+    """
+    _replace_older(conn, [c.key for c in found.new], workflow, **common)
+    queue.add(conn, [_row(workflow, c) for c in found.new], ItemState.WAITING, **common)
+    rows = [{**_row(workflow, c), "message": message, "night_id": night["id"]} for c, message in found.rejected]
+    queue.add(conn, rows, ItemState.REJECTED, **common)
+
+
+def _replace_older(conn: Connection, keys: list[str], workflow: Workflow, **common: Any) -> None:
+    known = queue.known_rows(conn, workflow.name, workflow.source, keys)
+    older = [k["id"] for versions in known.values() for k in versions if k["state"] in queue.WAITING_STATES]
+    message = "replaced: the row was changed before it was locked"
+    transitions.move(conn, "item", older, ItemState.REJECTED, message=message, **common)
+
+
+def _row(workflow: Workflow, candidate: intake.Candidate) -> dict[str, Any]:
+    return {
+        "source": workflow.source, "source_ref": candidate.ref, "key": candidate.key, "input": candidate.input,
+        "content_hash": candidate.content_hash, "priority": candidate.priority, "context": candidate.context,
+    }  # fmt: skip
+
+
+def _carry_over_the_cap(conn: Connection, over: Sequence[Any], night: Night, **common: Any) -> None:
+    fresh = [item["id"] for item in over if item["state"] != ItemState.CARRIED_OVER]
+    reason = {"reason": "over the cap", "cap": night["cap"]}
+    transitions.move(conn, "item", fresh, ItemState.CARRIED_OVER, detail=reason, **common)
+    queue.age(conn, [item["id"] for item in over])
+    queue.say(
+        conn,
+        {
+            item["id"]: f"over tonight's cap of {night['cap']}; place {place} in line for the next night"
+            for place, item in enumerate(over, start=1)
+        },
+    )
+
+
+def _plan(conn: Connection, task: NightTask, night: Night, step_id: int, items: Sequence[Any], *, now: datetime) -> None:
+    from overnight.batches import shards
+
+    shards.plan(conn, task.workflow, night, step_id, items, actor=task.actor, now=now)
+
+
+def _answers(conn: Connection, workflow: Workflow, reading: Reading) -> list[RowAnswer]:
+    """What each row is told, from what the ledger holds now: the same words whenever it is asked."""
+    found = _sorted(conn, workflow, reading)
+    told = {row.ref: RowAnswer(row.ref, _key(item), *_words(item)) for row, item in found.known}
+    told |= {answer.ref: answer for answer in found.repeated}
+    late = "added or changed after the lock; goes to the next night"
+    told |= {c.ref: RowAnswer(c.ref, c.key, "waiting", late) for c in found.new}
+    told |= {c.ref: RowAnswer(c.ref, c.key, "rejected", message) for c, message in found.rejected}
+    return [told[row.ref] for row in reading.rows if row.ref in told]
+
+
+def _key(item: Any) -> str:
+    return "" if item["key"].startswith(intake.NO_ID) else str(item["key"])
+
+
+def _words(item: Any) -> tuple[str, str]:
+    state = ItemState(item["state"])
+    if state in (ItemState.REJECTED, ItemState.CARRIED_OVER, ItemState.WAITING):
+        return state.value, item["message"] or "waits for the next night"
+    return state.value, _SAID[state].format(night=item["night"])

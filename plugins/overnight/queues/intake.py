@@ -1,0 +1,150 @@
+"""What becomes of each row at the lock. Pure: rows, what the ledger knows and a cap in; decisions and words out."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from overnight.ledger.states import ItemState
+from overnight.queues.source import Columns, RowAnswer, SourceRow
+from overnight.workflow import Workflow
+
+PRIORITIES = {"low": -1, "normal": 0, "": 0, "high": 1}
+EXTRA = ("priority", "context")
+NO_ID = "(no id)"
+_MAX_CONTEXT = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A good row that is new to the ledger."""
+
+    ref: str
+    key: str
+    content_hash: str
+    input: dict[str, Any]
+    priority: int
+    context: str | None
+
+
+@dataclass(slots=True)
+class Intake:
+    """The rows of one look, sorted into new good ones, new bad ones, and those the ledger knows."""
+
+    new: list[Candidate] = field(default_factory=list)
+    rejected: list[tuple[Candidate, str]] = field(default_factory=list)
+    repeated: list[RowAnswer] = field(default_factory=list)
+    known: list[tuple[SourceRow, Mapping[str, Any]]] = field(default_factory=list)
+
+
+def columns_of(workflow: Workflow) -> Columns:
+    """The workflow's columns: its item model's fields by the names people write, and priority and context."""
+    fields = [(info.alias or name, info) for name, info in workflow.item.model_fields.items()]
+    return Columns(
+        required=tuple(name for name, info in fields if info.is_required()),
+        optional=(*(name for name, info in fields if not info.is_required()), *EXTRA),
+    )
+
+
+def sort(workflow: Workflow, rows: Iterable[SourceRow], known: Mapping[str, Sequence[Mapping[str, Any]]]) -> Intake:
+    """Validate and dedupe the rows of one look.
+
+    Args:
+        known: what the ledger holds for each row id, as `ledger.queue.known_rows` gives it.
+    """
+    intake, seen = Intake(), dict[str, str]()
+    for row in rows:
+        key = row.fields.get(workflow.id_field, "").strip()
+        problem, candidate = _judge(workflow, row, key)
+        same = [k for k in known.get(candidate.key, ()) if k["content_hash"] == candidate.content_hash]
+        if key and key in seen:
+            message = f"Duplicate id: {key[:64]!r} stands already at {seen[key]}. Only that row was taken."
+            intake.repeated.append(RowAnswer(row.ref, key, "rejected", message))
+        elif same:
+            intake.known.append((row, same[-1]))
+        elif problem:
+            intake.rejected.append((candidate, problem))
+        else:
+            intake.new.append(candidate)
+        if key:
+            seen.setdefault(key, row.ref)
+    return intake
+
+
+def name_of(workflow: Workflow, row: SourceRow) -> str:
+    """The row's id; one without an id is told apart by where it stands."""
+    return (row.fields.get(workflow.id_field, "").strip() or f"{NO_ID} {row.ref}")[:250]
+
+
+def _judge(workflow: Workflow, row: SourceRow, key: str) -> tuple[str | None, Candidate]:
+    raw = {name: value for name, value in row.fields.items() if name not in EXTRA}
+    context = row.fields.get("context", "").strip() or None
+    priority = row.fields.get("priority", "").strip().lower()
+    problem = row.problem or (None if key else f"No id: the column {workflow.id_field} is empty.")
+    problem = problem or _priority_problem(priority) or _context_problem(context)
+    data: dict[str, Any] = raw
+    if problem is None:
+        try:
+            given = {name: value for name, value in raw.items() if value.strip()}
+            data = workflow.item.model_validate(given).model_dump(mode="json", by_alias=True)
+        except ValidationError as error:
+            problem = in_words(workflow.item, error)
+    name = name_of(workflow, row)
+    return problem, Candidate(row.ref, name, _hash(data, context), data, PRIORITIES.get(priority, 0), context)
+
+
+def _hash(data: Mapping[str, Any], context: str | None) -> str:
+    text = json.dumps([data, context], sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _priority_problem(word: str) -> str | None:
+    if word == "urgent":
+        return (
+            "Urgent work does not wait for the night: a customer is waiting. Use the real-time lane; nothing was queued."
+        )
+    if word not in PRIORITIES:
+        return f"Unknown priority {word[:20]!r}; possible are low, normal and high."
+    return None
+
+
+def _context_problem(context: str | None) -> str | None:
+    if context and len(context) > _MAX_CONTEXT:
+        return f"The context has {len(context)} characters; {_MAX_CONTEXT} are possible."
+    return None
+
+
+def in_words(model: type[BaseModel], error: ValidationError) -> str:
+    """A validation error as a sentence a person at a sheet understands: column, what we got, what we allow."""
+    parts = []
+    for fault in error.errors(include_url=False):
+        column = ".".join(str(part) for part in fault["loc"]) or "row"
+        got = _got(fault)
+        parts.append(f"{column}: {fault['msg'].removeprefix('Value error, ')}{got}")
+    return "; ".join(parts[:5])[:500]
+
+
+def _got(fault: Mapping[str, Any]) -> str:
+    value = fault.get("input")
+    if fault["type"] == "missing" or isinstance(value, dict):
+        return ""
+    if isinstance(value, str) and len(value) > 40:
+        return f" (got {len(value)} characters)"
+    return f" (got {value!r})" if isinstance(value, str | int | float) else ""
+
+
+def order(waiting: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Who goes first: sent back by a reviewer, then by priority, then by nights waited, then first come."""
+
+    def rank(item: Mapping[str, Any]) -> tuple[Any, ...]:
+        return (
+            item["state"] != ItemState.REWORK,
+            -item["priority"] - min(item["nights_waited"], 3),  # three nights over the cap lift anything to the top
+            -item["nights_waited"],
+            item["id"],
+        )
+
+    return sorted(waiting, key=rank)

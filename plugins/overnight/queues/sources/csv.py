@@ -1,0 +1,151 @@
+"""CSV files in a folder: the team drops files in, and a status file beside each says what became of every row.
+
+Folder: `<queue folder>/<workflow>/*.csv`, the queue folder being OVERNIGHT_QUEUE_DIR or AIRFLOW_HOME/queue. The files
+themselves are never changed, moved or deleted.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from overnight.queues.source import Columns, Reading, RowAnswer, Source, SourceRow, Trouble
+
+STATUS = ".status.csv"
+HEADER = ("row", "id", "status", "message", "night")
+MAX_CELL = 10_000_000  # characters; the workflow's own limits say what is too long, this only keeps the parser calm
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def make() -> "CsvSource":
+    """The source at its configured folder."""
+    return CsvSource(queue_dir())
+
+
+def queue_dir() -> Path:
+    """The folder that holds one folder per workflow."""
+    home = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
+    return Path(os.environ.get("OVERNIGHT_QUEUE_DIR", home / "queue"))
+
+
+class CsvSource(Source):
+    """UTF-8 CSV, with a header; commas, semicolons or tabs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def check(self, workflow: str) -> str | None:
+        """The folder must be there and writable: each row's answer goes in it."""
+        folder = self.folder / workflow
+        if not folder.is_dir():
+            return f"The queue folder {folder} is not there. Make it, or set OVERNIGHT_QUEUE_DIR."
+        if not os.access(folder, os.R_OK | os.W_OK):
+            return f"The queue folder {folder} cannot be read and written by this user."
+        return None
+
+    def read(self, workflow: str, columns: Columns) -> Reading:
+        """Every row of every file, files in the order of their names."""
+        reading = Reading()
+        for path in self._files(workflow):
+            try:
+                reading.rows.extend(_rows(path, columns))
+            except _Unreadable as trouble:
+                reading.troubles.append(Trouble(path.name, str(trouble)))
+        return reading
+
+    def answer(self, workflow: str, night: str, answers: Sequence[RowAnswer], troubles: Sequence[Trouble]) -> None:
+        """One status file beside each queue file, written whole or not at all."""
+        by_file: dict[str, list[tuple[str, str, str, str]]] = {}
+        for trouble in troubles:
+            by_file.setdefault(trouble.ref, []).append(("file", "", "rejected", trouble.message))
+        for answer in answers:
+            name, _, row = answer.ref.rpartition(":")
+            by_file.setdefault(name, []).append((row, answer.key, answer.status, answer.message))
+        for name, rows in by_file.items():
+            if (self.folder / workflow / name).exists():
+                self._write(workflow, name, [(*row, night) for row in rows])
+
+    def _files(self, workflow: str) -> Iterator[Path]:
+        for path in sorted((self.folder / workflow).glob("*.csv")):
+            if not path.name.endswith(STATUS) and not path.name.startswith((".", "~")):
+                yield path
+
+    def _write(self, workflow: str, name: str, rows: Sequence[tuple[str, ...]]) -> None:
+        target = self.folder / workflow / f"{name.removesuffix('.csv')}{STATUS}"
+        partial = target.with_name(f".{target.name}.partial")
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(HEADER)
+            writer.writerows([plain(cell) for cell in row] for row in rows)
+        partial.replace(target)
+
+
+def plain(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula (the leading apostrophe is the spreadsheet's own sign for text)."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+class _Unreadable(Exception):
+    """A whole file that cannot be used; the text is for the person who dropped it."""
+
+
+def _rows(path: Path, columns: Columns) -> Iterator[SourceRow]:
+    data = path.read_bytes()
+    if not data.strip():
+        raise _Unreadable("The file is empty. It needs a header line with the columns and a row per item.")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise _Unreadable("The file is UTF-16. Save it as 'CSV UTF-8' and drop it again.")
+    # Bytes that are no UTF-8 survive as surrogates, so that one bad row does not cost the file.
+    text = data.decode("utf-8-sig", errors="surrogateescape")
+    csv.field_size_limit(MAX_CELL)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=False)
+    header = [_tidy(name) for name in next(reader, [])]
+    _refuse_header(header, columns)
+    found = False
+    for cells in reader:
+        if any(cell.strip() for cell in cells):
+            found = True
+            yield _row(f"{path.name}:{reader.line_num}", header, cells)
+    if not found:
+        raise _Unreadable("The file has a header but no rows.")
+
+
+def _tidy(name: str) -> str:
+    return name.encode("utf-8", "replace").decode().strip().lower()
+
+
+def _delimiter(text: str) -> str:
+    """Comma, or what a European or a pasted spreadsheet writes instead: judged by the header line alone."""
+    header = text.lstrip().partition("\n")[0]
+    return max((",", ";", "\t"), key=header.count)
+
+
+def _refuse_header(header: list[str], columns: Columns) -> None:
+    missing = [name for name in columns.required if name not in header]
+    if missing:
+        raise _Unreadable(
+            f"Missing column{'s' * (len(missing) > 1)}: {', '.join(missing)}. The file has "
+            f"{', '.join(name[:60] for name in header if name)}. Needed are {', '.join(columns.required)}; "
+            f"possible are {', '.join(columns.optional)}. No row of this file was taken."
+        )
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise _Unreadable(f"These columns stand twice: {', '.join(twice)}. No row of this file was taken.")
+
+
+def _row(ref: str, header: list[str], cells: list[str]) -> SourceRow:
+    fields = {name: cell for name, cell in zip(header, cells, strict=False) if name}
+    bad = [name for name, cell in fields.items() if _is_broken(cell)]
+    if bad:
+        fields = {name: cell.encode("utf-8", "replace").decode() for name, cell in fields.items()}
+        return SourceRow(ref, fields, f"Not valid UTF-8 in {', '.join(bad)}. Save the file as 'CSV UTF-8'.")
+    if any("\x00" in cell for cell in cells):
+        return SourceRow(ref, {k: v.replace("\x00", "") for k, v in fields.items()}, "The row holds NUL bytes.")
+    if len(cells) > len(header):
+        return SourceRow(ref, fields, f"The row has {len(cells)} cells, the header {len(header)}: a quote is missing?")
+    return SourceRow(ref, fields)
+
+
+def _is_broken(cell: str) -> bool:
+    return any("\udc80" <= char <= "\udcff" for char in cell)

@@ -1,0 +1,40 @@
+"""Word lists that are matched in code on every text, whatever the model says. They live in `include/lexicons/*.yaml`."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import yaml
+
+from overnight.brand import include_dir
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A term of a lexicon found in a text: which term, which words, and what the list says about it."""
+
+    term: str
+    found: str
+    group: str
+    why: str
+
+
+@lru_cache(maxsize=16)
+def _load(name: str) -> tuple[tuple[re.Pattern[str], str, str, str], ...]:
+    data: dict[str, Any] = yaml.safe_load((include_dir() / "lexicons" / f"{name}.yaml").read_text(encoding="utf-8"))
+    return tuple(
+        (re.compile(rf"(?<!\w)(?:{entry['match']})(?!\w)", re.IGNORECASE), entry["term"], group, entry["why"])
+        for group, entries in data["groups"].items()
+        for entry in entries
+    )
+
+
+def hits(name: str, text: str) -> list[Hit]:
+    """Every term of the lexicon `name` that stands in `text`, each term once, in the order of the list."""
+    found = []
+    for pattern, term, group, why in _load(name):
+        match = pattern.search(text)
+        if match:
+            found.append(Hit(term, match.group(0), group, why))
+    return found

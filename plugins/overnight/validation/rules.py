@@ -1,0 +1,77 @@
+"""Checks that more than one workflow asks for. Pure functions of text; a workflow turns what they find into findings."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+URL = re.compile(r"https?://[^\s)\]>\"'<]+|(?<=\]\()(?!https?://)[^\s)]+", re.IGNORECASE)
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
+_PHONE = re.compile(r"(?<![\w.])\+?\d[\d ()/-]{7,}\d(?!\w)")
+_HEADING = re.compile(r"^(#{1,6})\s+\S", re.MULTILINE)
+_NUMBER = re.compile(r"(?<![\w/.-])\d[\d.,]*\s?%?(?![\w/])")
+_WORD = re.compile(r"\w+(?:['’-]\w+)*")
+
+
+def words(text: str) -> int:
+    """How many words a text has."""
+    return len(_WORD.findall(text))
+
+
+def is_verbatim(quote: str, text: str) -> bool:
+    """Whether a quote stands in the text letter by letter (white space may be folded, as line breaks are)."""
+    return bool(quote.strip()) and " ".join(quote.split()) in " ".join(text.split())
+
+
+def links(markdown: str) -> list[str]:
+    """Every address in a text: bare ones and the targets of Markdown links, relative ones too."""
+    return [match.group(0).rstrip(".,;:!?") for match in URL.finditer(markdown)]
+
+
+def foreign_links(found: Iterable[str], allowed: Iterable[str]) -> list[str]:
+    """The addresses that are not on the list (a trailing slash and a fragment do not matter)."""
+    known = {_bare(url) for url in allowed}
+    return sorted({url for url in found if _bare(url) not in known})
+
+
+def _bare(url: str) -> str:
+    return url.partition("#")[0].rstrip("/").lower()
+
+
+def personal_data(text: str) -> list[str]:
+    """E-mail addresses and phone numbers in a text."""
+    return [match.group(0) for pattern in (_EMAIL, _PHONE) for match in pattern.finditer(text)]
+
+
+def heading_levels(markdown: str) -> list[int]:
+    """The levels of a text's headings, in order."""
+    return [len(match.group(1)) for match in _HEADING.finditer(markdown)]
+
+
+def skipped_level(levels: Sequence[int]) -> int | None:
+    """The first heading level that jumps down by more than one (an H4 under an H2), or None."""
+    for above, level in zip(levels, levels[1:], strict=False):
+        if level > above + 1:
+            return level
+    return None
+
+
+def numbers(text: str) -> set[str]:
+    """The numbers a text states, without the ones inside addresses, words and list markers."""
+    plain = re.sub(r"^\s*\d+[.)]\s", "", URL.sub(" ", text), flags=re.MULTILINE)
+    return {match.group(0).replace(" ", "").rstrip(".,") for match in _NUMBER.finditer(plain)}
+
+
+def shingles(text: str, size: int = 5) -> set[tuple[str, ...]]:
+    """The overlapping runs of `size` words of a text, for comparing texts."""
+    tokens = [token.lower() for token in _WORD.findall(text)]
+    return {tuple(tokens[i : i + size]) for i in range(max(0, len(tokens) - size + 1))}
+
+
+def near_duplicates(texts: Sequence[tuple[int, str]], threshold: float = 0.5) -> Iterator[tuple[int, int, float]]:
+    """Pairs whose word runs overlap (Jaccard) by at least `threshold`. For tens of texts, not thousands."""
+    cut = [(key, shingles(text)) for key, text in texts]
+    for i, (a, left) in enumerate(cut):
+        for b, right in cut[i + 1 :]:
+            union = len(left | right)
+            share = len(left & right) / union if union else 0.0
+            if share >= threshold:
+                yield a, b, share

@@ -1,0 +1,108 @@
+"""The contract of a workflow: what it asks, what it expects back, and how its night runs.
+
+One file in `workflows/` declares one `WORKFLOW`. Imported at Dag parse, so nothing here may import more than pydantic.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel
+
+from overnight import finder
+from overnight.clock import NightTimes
+
+
+class Severity(StrEnum):
+    """What a finding does: FAIL keeps the item from review as good, ESCALATE puts it first, WARN marks it, NOTE informs."""
+
+    FAIL = "fail"
+    ESCALATE = "escalate"
+    WARN = "warn"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a rule noticed about one answer, in words a reviewer understands."""
+
+    rule: str
+    severity: Severity
+    message: str
+    field: str | None = None
+    evidence: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NightRow:
+    """One good answer as the night's rules see it: beside all others."""
+
+    item_id: int
+    item: dict[str, Any]
+    answer: dict[str, Any]
+    findings: tuple[Finding, ...] = ()
+
+
+ItemRule = Callable[[Any, Any], Iterable[Finding]]
+NightRule = Callable[[Sequence[NightRow]], Iterable[tuple[int, Finding]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """How people see the night's output.
+
+    `title` names an item on the page; `digest` (where there is one) turns the night's rows into the one page
+    that stands for all of them, and says which items need eyes of their own.
+    """
+
+    minutes: int
+    title: Callable[[Mapping[str, Any]], str]
+    digest: str | None = None  # "module:function", imported only when a night is validated (it may need pandas)
+    sample: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """One expectation on the night's table, by Great Expectations' own name, e.g. `ExpectColumnValuesToBeInSet`."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    severity: Severity = Severity.WARN
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """One of the ten: declared once, run by the shared operators."""
+
+    name: str
+    title: str
+    item: type[BaseModel]
+    answer: type[BaseModel]
+    id_field: str
+    rules: tuple[ItemRule, ...]
+    review: Review
+    cap: int  # items a night; the fixed cap until reviewers' capacity sets it
+    vendor: str
+    model: str
+    max_output_tokens: int
+    night_rules: tuple[NightRule, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
+    steps: tuple[str, ...] = ("answer",)
+    times: NightTimes = field(default_factory=NightTimes)
+    source: str = "csv"
+    surface: str = "page"
+    attempts: int = 3  # nights an item may be sent again after a transient failure
+    shard_requests: int = 5_000  # requests in one batch: well under every vendor's limit, and each batch is one task
+
+
+def workflow(name: str) -> Workflow:
+    """The workflow called `name`; an unknown name is answered with the ones there are."""
+    found = finder.find("overnight.workflows", name).WORKFLOW
+    assert isinstance(found, Workflow), f"overnight/workflows/{name}.py does not declare WORKFLOW"  # noqa: S101
+    return found
+
+
+def workflow_names() -> list[str]:
+    """Every workflow there is."""
+    return finder.names("overnight.workflows")
