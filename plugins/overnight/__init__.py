@@ -1,0 +1,50 @@
+"""Overnight's front door: what a Dag file may import. The flow of a night:
+
+    check → drain → batch (one per shard: submit → wait → land) → validate → export        the workflow's Dag
+                                                                             ↓
+                                                                        reviewers decide    the review page
+                                                                             ↓
+                                                             collect → approved | edited | rework   morning_review
+
+Everything here is loaded on first use, so a Dag parse imports what it names and no more.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from overnight.batches.run import BatchOperator
+    from overnight.governance.check import CheckOperator
+    from overnight.nightly import morning, nightly
+    from overnight.queues.drain import DrainOperator
+    from overnight.review.collect import CollectOperator
+    from overnight.review.export import ExportOperator
+    from overnight.validation.validate import ValidateOperator
+
+_FROM = {
+    "nightly": "overnight.nightly",
+    "morning": "overnight.nightly",
+    "CheckOperator": "overnight.governance.check",
+    "DrainOperator": "overnight.queues.drain",
+    "BatchOperator": "overnight.batches.run",
+    "ValidateOperator": "overnight.validation.validate",
+    "ExportOperator": "overnight.review.export",
+    "CollectOperator": "overnight.review.collect",
+}
+
+__all__ = [
+    "BatchOperator",
+    "CheckOperator",
+    "CollectOperator",
+    "DrainOperator",
+    "ExportOperator",
+    "ValidateOperator",
+    "morning",
+    "nightly",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FROM:
+        raise AttributeError(f"overnight has no {name!r}; its front door opens to {', '.join(__all__)}")
+    return getattr(import_module(_FROM[name]), name)

@@ -44,6 +44,11 @@ class NightRow:
     findings: tuple[Finding, ...] = ()
 
 
+def scalars(row: NightRow) -> dict[str, Any]:
+    """The plain values of an answer, as columns."""
+    return {k: v for k, v in row.answer.items() if isinstance(v, str | int | float | bool) or v is None}
+
+
 ItemRule = Callable[[Any, Any], Iterable[Finding]]
 NightRule = Callable[[Sequence[NightRow]], Iterable[tuple[int, Finding]]]
 
@@ -88,6 +93,7 @@ class Workflow:
     max_output_tokens: int
     night_rules: tuple[NightRule, ...] = ()
     expectations: tuple[Expectation, ...] = ()
+    table: Callable[[NightRow], Mapping[str, Any]] = scalars  # one row of the table the expectations judge
     steps: tuple[str, ...] = ("answer",)
     times: NightTimes = field(default_factory=NightTimes)
     source: str = "csv"

@@ -21,6 +21,7 @@ from overnight.ledger.transitions import chunks
 from overnight.workflow import Workflow
 
 CHUNK = 500
+_NO_LINE = "The vendor's results hold no line for this request."
 _ENDS = {
     AnswerState.ERRORED: RequestState.ERRORED,
     AnswerState.EXPIRED: RequestState.EXPIRED,
@@ -108,7 +109,7 @@ class Landing:
 
     def _judged(self, row: Any, result: Result | None) -> judge.Judgement:
         if result is None:
-            return judge.Judgement(AnswerState.MISSING, error="The vendor's results hold no line for this request.")
+            return judge.Judgement(AnswerState.MISSING, error=_NO_LINE, retryable=True)
         return judge.judge(self.workflow, row.input, result)
 
     def _answer(self, row: Any, judged: judge.Judgement, usage: Usage, result: Result | None) -> dict[str, Any]:
@@ -116,7 +117,7 @@ class Landing:
         return {
             "item_id": row.item_id, "step_id": row.step_id, "request_id": row.request_id,
             "vendor": self.batch["vendor"], "attempt": row.attempt, "state": judged.state, "output": judged.output,
-            "error": judged.error, "model": result.model if result else None, "input_tokens": usage.input,
+            "error": judged.error, "retryable": judged.retryable, "model": result.model if result else None, "input_tokens": usage.input,
             "cache_read_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write,
             "output_tokens": usage.output, "reasoning_tokens": usage.reasoning,
             "cost_usd": batch_usd, "realtime_cost_usd": realtime_usd,

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, insert, select
 
 from overnight.ledger import transitions
 from overnight.ledger.audit import Actor
-from overnight.ledger.states import AnswerState, BatchState, ItemState, RequestState
+from overnight.ledger.states import BatchState, ItemState, RequestState
 from overnight.ledger.tables import answers, batches, findings, items, request_items, requests
 
 
@@ -65,7 +65,7 @@ def landed_of_night(conn: Connection, night_id: int) -> list[Mapping[str, Any]]:
     query = (
         select(
             answers.c.id.label("answer_id"), answers.c.item_id, answers.c.state, answers.c.output, answers.c.error,
-            answers.c.attempt, items.c.key, items.c.input, items.c.state.label("item_state"), items.c.priority,
+            answers.c.attempt, answers.c.retryable, items.c.key, items.c.input, items.c.state.label("item_state"), items.c.priority,
         )
         .join(requests, requests.c.id == answers.c.request_id)
         .join(batches, batches.c.id == requests.c.batch_id)
@@ -93,6 +93,3 @@ def add_findings(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
         conn.execute(insert(findings), list(rows))
 
-
-TRANSIENT = frozenset({AnswerState.ERRORED, AnswerState.EXPIRED, AnswerState.CANCELLED, AnswerState.MISSING})
-"""No answer was bought, or none worth having: the item may be sent again another night."""

@@ -133,6 +133,12 @@ def still_inside(conn: Connection, night_id: int) -> dict[str, list[int]]:
     return inside
 
 
+def with_outcome(conn: Connection, night_id: int, outcome: str) -> list[int]:
+    """The items that left the night by one outcome."""
+    query = select(night_items.c.item_id).where(night_items.c.night_id == night_id, night_items.c.outcome == outcome)
+    return list(conn.execute(query.order_by(night_items.c.item_id)).scalars())
+
+
 def conservation(conn: Connection, night_id: int) -> dict[str, int]:
     """Law 1, item by item: locked = staged + failed + carried_over, for the night and for each step.
 

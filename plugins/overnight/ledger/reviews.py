@@ -153,3 +153,9 @@ def collected(conn: Connection, decision_ids: Iterable[int], now: datetime) -> N
 def open_alerts(conn: Connection, limit: int = 20) -> list[Mapping[str, Any]]:
     """The newest alerts."""
     return list(conn.execute(select(alerts).order_by(alerts.c.id.desc()).limit(limit)).mappings())
+
+
+def another_round(conn: Connection, item_ids: Iterable[int]) -> None:
+    """Count how often reviewers sent these back."""
+    for chunk in transitions.chunks(item_ids, transitions.CHUNK):
+        conn.execute(update(items).where(items.c.id.in_(chunk)).values(rounds=items.c.rounds + 1))

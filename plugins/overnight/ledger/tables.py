@@ -202,6 +202,7 @@ answers = Table(
     Column("state", String(16), nullable=False),
     Column("output", JSON),
     Column("error", Text),
+    Column("retryable", Boolean, nullable=False),  # whether asking again another night may help
     Column("model", String(128)),
     Column("input_tokens", Integer, nullable=False),  # all input tokens, cached ones included
     Column("cache_read_tokens", Integer, nullable=False),

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from overnight.validation import lexicon, rules
-from overnight.workflow import Expectation, Finding, Review, Severity, Workflow
+from overnight.workflow import Expectation, Finding, Review, Severity, Workflow, scalars
 
 LOW_CONFIDENCE = 0.6
 SHIFT = 1.2  # how far the text's score and the stars may lie apart on the -1..1 scale before a person looks
@@ -134,6 +134,7 @@ WORKFLOW = Workflow(
             "ExpectColumnMeanToBeBetween", {"column": "confidence", "min_value": LOW_CONFIDENCE}, Severity.NOTE
         ),
     ),
+    table=lambda row: scalars(row) | {"is_other": any(a["aspect"] == "other" for a in row.answer["aspects"])},
     review=Review(
         minutes=30,
         title=lambda item: f"{'★' * item['rating']}{'☆' * (5 - item['rating'])} {item['sku']}",

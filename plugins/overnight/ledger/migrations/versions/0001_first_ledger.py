@@ -290,6 +290,7 @@ def _tables() -> None:
     sa.Column('state', sa.String(length=16), nullable=False),
     sa.Column('output', sa.JSON(), nullable=True),
     sa.Column('error', sa.Text(), nullable=True),
+    sa.Column('retryable', sa.Boolean(), nullable=False),
     sa.Column('model', sa.String(length=128), nullable=True),
     sa.Column('input_tokens', sa.Integer(), nullable=False),
     sa.Column('cache_read_tokens', sa.Integer(), nullable=False),

@@ -1,0 +1,28 @@
+"""Alerts: written to the ledger and to the log, whether or not a channel takes them. One trouble, one alert.
+
+A night that failed and is then late is one trouble: the deadline adds its words to the alert that is there.
+"""
+
+import logging
+from datetime import datetime
+
+from overnight.ledger import alerts
+from overnight.ledger.audit import Actor
+from overnight.ledger.connect import Ledger
+
+log = logging.getLogger("overnight.alerts")
+
+
+def night_alert(
+    ledger: Ledger, kind: str, workflow: str, night: str, run_id: str, message: str, *, now: datetime,
+    severity: str = "error",
+) -> bool:  # fmt: skip
+    """Raise the alert of one night that is not as it should be; returns whether it is new."""
+    alert = {
+        "dedupe_key": f"night:{workflow}:{run_id}"[:250], "kind": kind, "workflow": workflow, "night": night,
+        "run_id": run_id, "severity": severity, "message": message,
+    }  # fmt: skip
+    with ledger.write() as conn:
+        new = alerts.raise_once(conn, alert, actor=Actor("system", "alerts", run_id=run_id), now=now)
+    log.error("ALERT %s %s %s: %s", kind, workflow, night, message)
+    return new

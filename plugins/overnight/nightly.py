@@ -1,0 +1,50 @@
+"""What every night's Dag has in common: its schedule in the brand's zone, its deadline, its "now", its retries."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import CronTriggerTimetable, Param
+
+from overnight.alerts.deadline import not_exported_by
+from overnight.alerts.failure import task_failed
+from overnight.brand import brand
+from overnight.clock import NOW, SCHEDULED
+from overnight.workflow import workflow as find_workflow
+
+RETRIES = {"retries": 2, "retry_delay": timedelta(minutes=1), "on_failure_callback": task_failed}
+
+
+def nightly(workflow: str) -> dict[str, Any]:
+    """The arguments of a workflow's `@dag`: one run a night, at the lock, in the brand's time zone.
+
+    A manual run asks for `start`: "scheduled" keeps the workflow's start time, "now" sends at once.
+    """
+    declared = find_workflow(workflow)
+    lock = declared.times.lock
+    start = Param(SCHEDULED, enum=[SCHEDULED, NOW], description="now: send at once; scheduled: at the workflow's time")
+    return {
+        "dag_id": workflow,
+        "dag_display_name": declared.title,
+        "schedule": CronTriggerTimetable(f"{lock.minute} {lock.hour} * * *", timezone=brand().timezone),
+        "start_date": datetime(2026, 1, 1, tzinfo=UTC),
+        "catchup": False,
+        "max_active_runs": 1,
+        "params": {"start": start},
+        "default_args": dict(RETRIES),
+        "deadline": not_exported_by(brand().timezone, declared.times, workflow),
+        "tags": ["overnight", declared.vendor],
+        "doc_md": f"**{declared.title}**: a night's run. Review: [/overnight/](/overnight/)",
+    }
+
+
+def morning(dag_id: str, cron: str) -> dict[str, Any]:
+    """The arguments of a Dag that runs while people review."""
+    return {
+        "dag_id": dag_id,
+        "schedule": CronTriggerTimetable(cron, timezone=brand().timezone),
+        "start_date": datetime(2026, 1, 1, tzinfo=UTC),
+        "catchup": False,
+        "max_active_runs": 1,
+        "default_args": {"retries": 2, "retry_delay": timedelta(minutes=1)},
+        "tags": ["overnight"],
+    }

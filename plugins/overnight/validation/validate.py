@@ -1,0 +1,165 @@
+"""The validate operator: judges the night as a table, and decides how each item leaves it.
+
+Answers were judged one by one when they landed. Here the whole night is looked at: expectations on columns, rules across
+items. Every locked item leaves as staged, failed or carried over, in one transaction; anything else fails loudly.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from importlib import import_module
+from typing import Any
+
+from airflow.sdk import BaseOperator
+from sqlalchemy import Connection, func, select
+
+from overnight.clock import utcnow
+from overnight.ledger import answers, nights, reviews, transitions
+from overnight.ledger.connect import Ledger, open_ledger
+from overnight.ledger.nights import Night
+from overnight.ledger.states import AnswerState, ItemState, NightState, Outcome
+from overnight.ledger.tables import night_items
+from overnight.review import placement
+from overnight.tasks import NightTask, open_task
+from overnight.workflow import Finding, NightRow, Severity, Workflow
+
+
+class ValidateOperator(BaseOperator):
+    """Decide staged, failed or carried over for every item of the night; returns the counts."""
+
+    def __init__(self, *, workflow: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.workflow = workflow
+
+    def execute(self, context: Any) -> dict[str, int]:
+        """Validate this run's night."""
+        return validate(open_ledger(), open_task(self.workflow, context), now=utcnow())
+
+
+def validate(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int]:
+    """The work of the operator, without Airflow."""
+    task.policy.allow("validate")
+    workflow = task.workflow
+    with ledger.read() as conn:
+        night = nights.of_run(conn, workflow.name, task.run_id)
+        landed = answers.landed_of_night(conn, night["id"])
+        found = answers.findings_of_night(conn, night["id"])
+    if night["state"] == NightState.LOCKED:
+        rows = [_row(answer, found) for answer in landed if answer["state"] == AnswerState.VALID]
+        verdict = _look_at_the_night(workflow, rows, seed=night["night"])
+        with ledger.write() as conn:
+            _settle(conn, task, night, landed, verdict, now=now)
+    with ledger.read() as conn:
+        return nights.conservation(conn, night["id"])
+
+
+def _row(answer: Mapping[str, Any], found: Mapping[int, Sequence[Mapping[str, Any]]]) -> NightRow:
+    findings = tuple(
+        Finding(f["rule"], Severity(f["severity"]), f["message"], f["field"], f["evidence"])
+        for f in found.get(answer["item_id"], ())
+    )
+    return NightRow(answer["item_id"], answer["input"], answer["output"], findings)
+
+
+class _Verdict:
+    """What the look at the whole night found."""
+
+    def __init__(self, rows: Sequence[NightRow], added: Sequence[tuple[int, Finding]], summary: dict[str, Any],
+                 buckets: dict[int, str]) -> None:  # fmt: skip
+        self.rows, self.added, self.summary, self.buckets = rows, added, summary, buckets
+
+    @property
+    def failed(self) -> dict[int, str]:
+        return {item_id: f"{f.rule}: {f.message}" for item_id, f in self.added if f.severity is Severity.FAIL}
+
+
+def _look_at_the_night(workflow: Workflow, rows: Sequence[NightRow], *, seed: str) -> _Verdict:
+    from overnight.validation import suites
+
+    checks, added = suites.judge(workflow, rows)
+    added += [pair for rule in workflow.night_rules for pair in rule(rows)]
+    failed = {item_id for item_id, finding in added if finding.severity is Severity.FAIL}
+    extra: dict[int, list[Finding]] = {}
+    for item_id, finding in added:
+        extra.setdefault(item_id, []).append(finding)
+    good = [
+        NightRow(row.item_id, row.item, row.answer, (*row.findings, *extra.get(row.item_id, ())))
+        for row in rows
+        if row.item_id not in failed
+    ]
+    digest, buckets = _digest(workflow, good, seed)
+    return _Verdict(good, added, {"checks": checks, "digest": digest}, buckets)
+
+
+def _digest(workflow: Workflow, rows: Sequence[NightRow], seed: str) -> tuple[dict[str, Any] | None, dict[int, str]]:
+    if workflow.review.digest is None:
+        return None, {row.item_id: placement.bucket(row) for row in rows}
+    module, _, name = workflow.review.digest.partition(":")
+    made: tuple[dict[str, Any], dict[int, str]] = getattr(import_module(module), name)(
+        rows, sample=workflow.review.sample, seed=f"{workflow.name} {seed}"
+    )
+    return made
+
+
+def _settle(
+    conn: Connection, task: NightTask, night: Night, landed: Sequence[Mapping[str, Any]], verdict: _Verdict, *,
+    now: datetime,
+) -> None:  # fmt: skip
+    common: dict[str, Any] = {"actor": task.actor, "now": now}
+    answers.add_findings(conn, list(_finding_rows(night, verdict)))
+    nights.leave(conn, night, [row.item_id for row in verdict.rows], Outcome.STAGED, **common)
+    reviews.stage(conn, [_place(row, position, verdict) for position, row in enumerate(placement.in_order(verdict.rows))])
+    reasons = _failures(conn, task.workflow, landed, verdict)
+    for reason in sorted(set(reasons.values())):
+        ids = [item_id for item_id, why in reasons.items() if why == reason]
+        nights.leave(conn, night, ids, Outcome.FAILED, reason=reason, bucket="failed", position=0, **common)
+    for state, ids in sorted(nights.still_inside(conn, night["id"]).items()):
+        reason = "the vendor could not answer it tonight" if state == ItemState.ANSWERED else f"not finished ({state})"
+        nights.leave(conn, night, ids, Outcome.CARRIED_OVER, reason=f"{reason}; goes to the next night", **common)
+    transitions.move(
+        conn, "night", [night["id"]], NightState.VALIDATED, workflow=task.workflow.name, summary=verdict.summary,
+        detail=nights.conservation(conn, night["id"]), **common,
+    )  # fmt: skip
+
+
+def _finding_rows(night: Night, verdict: _Verdict) -> Iterator[dict[str, Any]]:
+    for item_id, f in verdict.added:
+        yield {"item_id": item_id, "night_id": night["id"], "rule": f.rule, "severity": f.severity, "field": f.field,
+               "message": f.message, "evidence": f.evidence}  # fmt: skip
+
+
+def _place(row: NightRow, position: int, verdict: _Verdict) -> dict[str, Any]:
+    text = json.dumps(row.answer, sort_keys=True, ensure_ascii=False)
+    return {
+        "item_id": row.item_id, "bucket": verdict.buckets[row.item_id], "position": position + 1, "output": row.answer,
+        "output_hash": hashlib.sha256(text.encode()).hexdigest(),
+    }  # fmt: skip
+
+
+def _failures(
+    conn: Connection, workflow: Workflow, landed: Sequence[Mapping[str, Any]], verdict: _Verdict
+) -> dict[int, str]:
+    """Items with no good answer that another night would not help: shown to people, never dropped."""
+    reasons = dict(verdict.failed)
+    tries = _nights_tried(conn, [answer["item_id"] for answer in landed])
+    for answer in landed:
+        if answer["state"] == AnswerState.VALID:
+            continue
+        used_up = tries.get(answer["item_id"], 1) >= workflow.attempts
+        if not answer["retryable"] or used_up:
+            suffix = f" (tried {workflow.attempts} nights)" if answer["retryable"] else ""
+            reasons[answer["item_id"]] = f"{answer['error'] or answer['state']}{suffix}"
+    return reasons
+
+
+def _nights_tried(conn: Connection, item_ids: Sequence[int]) -> dict[int, int]:
+    tried: dict[int, int] = {}
+    for chunk in transitions.chunks(item_ids, transitions.CHUNK):
+        query = (
+            select(night_items.c.item_id, func.count())
+            .where(night_items.c.item_id.in_(chunk))
+            .group_by(night_items.c.item_id)
+        )
+        tried |= {item_id: count for item_id, count in conn.execute(query)}
+    return tried
