@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from overnight.batches.run import BatchOperator
     from overnight.governance.check import CheckOperator
-    from overnight.nightly import morning, nightly
+    from overnight.schedule import morning, nightly
     from overnight.queues.drain import DrainOperator
     from overnight.review.collect import CollectOperator
     from overnight.review.export import ExportOperator
     from overnight.validation.validate import ValidateOperator
 
 _FROM = {
-    "nightly": "overnight.nightly",
-    "morning": "overnight.nightly",
+    "nightly": "overnight.schedule",
+    "morning": "overnight.schedule",
     "CheckOperator": "overnight.governance.check",
     "DrainOperator": "overnight.queues.drain",
     "BatchOperator": "overnight.batches.run",

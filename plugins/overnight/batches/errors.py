@@ -41,6 +41,7 @@ class CannotLook(VendorError):
     """The vendor could not be searched. "Cannot look" is not "not there"."""
 
 
+_UNCONNECTED = {"ConnectError", "ConnectTimeout", "PoolTimeout"}
 _AUTH, _GONE, _BUSY = {401, 403}, {404, 410}, {429}
 
 
@@ -85,11 +86,10 @@ def retry_after(error: BaseException) -> float | None:
 
 
 def _never_connected(error: BaseException) -> bool:
-    import httpx
-
+    """Whether no request left this machine. The SDKs speak HTTP with httpx or httpx2: their errors share these names."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+        if type(cause).__name__ in _UNCONNECTED and type(cause).__module__.startswith("httpx"):
             return True
         cause = cause.__cause__
     return False

@@ -145,9 +145,14 @@ class BatchJob:
                 lines = (
                     vendor.line(
                         Line(
-                            row["custom_id"], self.batch["model"], row["system"], row["content"], row["schema"],
-                            row["schema_name"], row["max_output_tokens"],
-                        )  # fmt: skip
+                            row["custom_id"],
+                            self.batch["model"],
+                            row["system"],
+                            row["content"],
+                            row["schema"],
+                            row["schema_name"],
+                            row["max_output_tokens"],
+                        )
                     )
                     for row in batches.lines(conn, self.batch_id)
                 )
@@ -216,9 +221,7 @@ class BatchJob:
             mine = sorted(set(inside) & set(batches.item_ids(conn, self.batch_id)))
             night = nights.get(conn, self.batch["night_id"])
             reason = "cut off; the vendor has not said yet what was finished"
-            nights.leave(
-                conn, night, mine, Outcome.CARRIED_OVER, actor=self.task.actor, now=now(), reason=reason, in_doubt=True
-            )
+            nights.leave(conn, night, mine, Outcome.CARRIED_OVER, actor=self.task.actor, now=now(), reason=reason, in_doubt=True)
         return {"carried_over_in_doubt": len(mine)}
 
     def land(self, *, now: Callable[[], datetime]) -> dict[str, int]:

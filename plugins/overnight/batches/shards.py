@@ -42,9 +42,7 @@ def plan(
     return ids
 
 
-def cut(
-    sized: Iterable[tuple[dict[str, Any], int]], facts: VendorFacts, most: int
-) -> Iterator[list[tuple[dict[str, Any], int]]]:
+def cut(sized: Iterable[tuple[dict[str, Any], int]], facts: VendorFacts, most: int) -> Iterator[list[tuple[dict[str, Any], int]]]:
     """Cut lines with their sizes into shards of at most `most` requests (never over the vendor's) and its bytes."""
     most, room = min(most, facts.max_requests), int(facts.max_bytes * HEADROOM)
     shard: list[tuple[dict[str, Any], int]] = []

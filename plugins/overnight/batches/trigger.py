@@ -24,9 +24,7 @@ VERSION = 1
 class BatchTrigger(BaseTrigger):
     """Fires once: `land` (the batch ended), `cut` (its time is up) or `fail` (it cannot be asked any more)."""
 
-    def __init__(
-        self, *, vendor: str, vendor_batch_id: str, until: str, interval_s: float, version: int = VERSION
-    ) -> None:
+    def __init__(self, *, vendor: str, vendor_batch_id: str, until: str, interval_s: float, version: int = VERSION) -> None:
         super().__init__()
         self.vendor, self.vendor_batch_id, self.until = vendor, vendor_batch_id, until
         self.interval_s, self.version = interval_s, version
@@ -47,7 +45,11 @@ class BatchTrigger(BaseTrigger):
 
     async def _watch(self, vendor: Vendor) -> Decision:
         dice, misses = random.Random(self.vendor_batch_id), 0  # noqa: S311 - jitter
-        common: dict[str, Any] = {"until": datetime.fromisoformat(self.until), "interval_s": self.interval_s, "dice": dice}
+        common: dict[str, Any] = {
+            "until": datetime.fromisoformat(self.until),
+            "interval_s": self.interval_s,
+            "dice": dice,
+        }
         while True:
             try:
                 progress = await vendor.poll(self.vendor_batch_id)

@@ -92,4 +92,3 @@ def add_findings(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Findings of a look at the whole night (landing writes its own)."""
     if rows:
         conn.execute(insert(findings), list(rows))
-

@@ -36,10 +36,7 @@ def plan(
     shared = {"step_id": batch["step_id"], "batch_id": batch_id, "vendor": batch["vendor"], "attempt": batch["attempt"]}
     for start in range(0, len(lines), transitions.CHUNK):
         chunk = lines[start : start + transitions.CHUNK]
-        rows = [
-            {**{k: v for k, v in line.items() if k != "item_ids"}, **shared, "state": RequestState.PLANNED}
-            for line in chunk
-        ]
+        rows = [{**{k: v for k, v in line.items() if k != "item_ids"}, **shared, "state": RequestState.PLANNED} for line in chunk]
         statement = insert(requests).returning(requests.c.id, sort_by_parameter_order=True)
         ids = conn.execute(statement, rows).scalars().all()
         _carry(conn, ids, chunk, shared)
@@ -126,9 +123,7 @@ def known_vendor_ids(conn: Connection, vendor: str) -> set[str]:
 def move(conn: Connection, batch: Batch, to: BatchState, *, actor: Actor, now: datetime, **columns: Any) -> None:
     """Move a batch, with the columns that change in the same breath."""
     facts = {k: v for k, v in columns.items() if k in {"vendor_batch_id", "counts"}}
-    transitions.move(
-        conn, "batch", [batch["id"]], to, workflow=batch["workflow"], actor=actor, now=now, detail=facts, **columns
-    )
+    transitions.move(conn, "batch", [batch["id"]], to, workflow=batch["workflow"], actor=actor, now=now, detail=facts, **columns)
 
 
 def note(conn: Connection, batch_id: int, **columns: Any) -> None:

@@ -82,9 +82,7 @@ def add_steps(conn: Connection, night: Night, names: Iterable[str], *, actor: Ac
     """The night's steps in order; returns their ids."""
     ids = [
         conn.execute(
-            insert(steps)
-            .values(night_id=night["id"], position=position, name=name, state=StepState.OPEN)
-            .returning(steps.c.id)
+            insert(steps).values(night_id=night["id"], position=position, name=name, state=StepState.OPEN).returning(steps.c.id)
         ).scalar_one()
         for position, name in enumerate(names)
     ]

@@ -82,4 +82,4 @@ def cost(conn: Connection, night_id: int) -> dict[str, Any]:
 
 
 def _count(conn: Connection, query: Any) -> dict[str, int]:
-    return {state: count for state, count in conn.execute(query)}
+    return {name: count for name, count in conn.execute(query)}

@@ -48,7 +48,7 @@ def bucket_counts(conn: Connection, night_id: int) -> dict[str, int]:
         .where(items.c.night_id == night_id, items.c.bucket.is_not(None))
         .group_by(items.c.bucket)
     )
-    return {bucket: count for bucket, count in conn.execute(query)}
+    return {name: count for name, count in conn.execute(query)}
 
 
 def findings_of(conn: Connection, night_id: int, item_ids: Iterable[int]) -> dict[int, list[Mapping[str, Any]]]:
@@ -128,9 +128,7 @@ def uncollected(conn: Connection, surface: str) -> list[Mapping[str, Any]]:
     query = (
         select(decisions, nights.c.workflow)
         .join(nights, nights.c.id == decisions.c.night_id)
-        .where(
-            decisions.c.surface == surface, decisions.c.superseded_at.is_(None), decisions.c.collected_at.is_(None)
-        )
+        .where(decisions.c.surface == surface, decisions.c.superseded_at.is_(None), decisions.c.collected_at.is_(None))
         .order_by(decisions.c.id)
     )
     return list(conn.execute(query).mappings())
@@ -159,3 +157,16 @@ def another_round(conn: Connection, item_ids: Iterable[int]) -> None:
     """Count how often reviewers sent these back."""
     for chunk in transitions.chunks(item_ids, transitions.CHUNK):
         conn.execute(update(items).where(items.c.id.in_(chunk)).values(rounds=items.c.rounds + 1))
+
+
+def in_review(conn: Connection, night_id: int) -> list[Mapping[str, Any]]:
+    """The night's items that wait for a decision of their own (id and bucket)."""
+    query = select(items.c.id, items.c.bucket).where(
+        items.c.night_id == night_id, items.c.state == ItemState.IN_REVIEW, items.c.bucket != COVERED
+    )
+    return list(conn.execute(query).mappings())
+
+
+def item(conn: Connection, item_id: int) -> Mapping[str, Any] | None:
+    """One item, whole."""
+    return conn.execute(select(items).where(items.c.id == item_id)).mappings().one_or_none()

@@ -98,6 +98,5 @@ def _refuse_illegal(kind: str, chunk: Sequence[int], before: dict[int, str], to:
         if to not in moves[before[i]]:
             allowed = ", ".join(sorted(moves[before[i]])) or "nothing: it is an end"
             raise IllegalMove(
-                f"{kind} {i} is {before[i]!r} and cannot become {to!r}; what may follow is {allowed}. "
-                "Nothing was changed."
+                f"{kind} {i} is {before[i]!r} and cannot become {to!r}; what may follow is {allowed}. Nothing was changed."
             )

@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 
 from overnight.clock import utcnow
 from overnight.ledger import batches, nights, queue, transitions
-from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
 from overnight.ledger.states import ItemState, NightState
@@ -72,7 +71,7 @@ def _lock(conn: Connection, task: NightTask, night: Night, reading: Reading, *, 
     workflow, actor = task.workflow, task.actor
     common: dict[str, Any] = {"workflow": workflow.name, "actor": actor, "now": now}
     found = _sorted(conn, workflow, reading)
-    _take(conn, workflow, found, night, **common)
+    _take(conn, task, found, night, **common)
     ranked = intake.order(queue.waiting(conn, workflow.name))
     locked, over = ranked[: night["cap"]], ranked[night["cap"] :]
     _carry_over_the_cap(conn, over, night, **common)
@@ -96,19 +95,19 @@ def _sorted(conn: Connection, workflow: Workflow, reading: Reading) -> intake.In
     return intake.sort(workflow, reading.rows, queue.known_rows(conn, workflow.name, workflow.source, keys))
 
 
-def _take(conn: Connection, workflow: Workflow, found: intake.Intake, night: Night, **common: Any) -> None:
+def _take(conn: Connection, task: NightTask, found: intake.Intake, night: Night, **common: Any) -> None:
     """New rows enter the ledger; bad ones as rejected, so that the refusal is on record, too.
 
     A row that was changed while it waited replaces its older self: only the newest version is bought.
     """
-    _replace_older(conn, [c.key for c in found.new], workflow, **common)
-    queue.add(conn, [_row(workflow, c) for c in found.new], ItemState.WAITING, **common)
-    rows = [{**_row(workflow, c), "message": message, "night_id": night["id"]} for c, message in found.rejected]
+    _replace_older(conn, [c.key for c in found.new], task.workflow, **common)
+    queue.add(conn, [_row(task.workflow, c) for c in found.new], ItemState.WAITING, **common)
+    rows = [{**_row(task.workflow, c), "message": message, "night_id": night["id"]} for c, message in found.rejected]
     queue.add(conn, rows, ItemState.REJECTED, **common)
 
 
-def _replace_older(conn: Connection, keys: list[str], workflow: Workflow, **common: Any) -> None:
-    known = queue.known_rows(conn, workflow.name, workflow.source, keys)
+def _replace_older(conn: Connection, keys: list[str], declared: Workflow, **common: Any) -> None:
+    known = queue.known_rows(conn, declared.name, declared.source, keys)
     older = [k["id"] for versions in known.values() for k in versions if k["state"] in queue.WAITING_STATES]
     message = "replaced: the row was changed before it was locked"
     transitions.move(conn, "item", older, ItemState.REJECTED, message=message, **common)

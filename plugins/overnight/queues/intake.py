@@ -103,9 +103,7 @@ def _hash(data: Mapping[str, Any], context: str | None) -> str:
 
 def _priority_problem(word: str) -> str | None:
     if word == "urgent":
-        return (
-            "Urgent work does not wait for the night: a customer is waiting. Use the real-time lane; nothing was queued."
-        )
+        return "Urgent work does not wait for the night: a customer is waiting. Use the real-time lane; nothing was queued."
     if word not in PRIORITIES:
         return f"Unknown priority {word[:20]!r}; possible are low, normal and high."
     return None

@@ -68,9 +68,7 @@ def _apply(conn: Connection, decision: Mapping[str, Any], *, actor: Actor, now: 
     if to is ItemState.EDITED and decision["edited"] is not None:
         columns["output"] = decision["edited"]
     detail = {"decision": decision["id"], "by": decision["reviewer"]}
-    moved = transitions.move(
-        conn, "item", ids, to, workflow=decision["workflow"], actor=actor, now=now, detail=detail, **columns
-    )
+    moved = transitions.move(conn, "item", ids, to, workflow=decision["workflow"], actor=actor, now=now, detail=detail, **columns)
     if to is ItemState.REWORK:
         reviews.another_round(conn, ids)
     return moved

@@ -1,5 +1,6 @@
 """Checks that more than one workflow asks for. Pure functions of text; a workflow turns what they find into findings."""
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -48,7 +49,7 @@ def heading_levels(markdown: str) -> list[int]:
 
 def skipped_level(levels: Sequence[int]) -> int | None:
     """The first heading level that jumps down by more than one (an H4 under an H2), or None."""
-    for above, level in zip(levels, levels[1:], strict=False):
+    for above, level in itertools.pairwise(levels):
         if level > above + 1:
             return level
     return None

@@ -137,9 +137,7 @@ def _place(row: NightRow, position: int, verdict: _Verdict) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _failures(
-    conn: Connection, workflow: Workflow, landed: Sequence[Mapping[str, Any]], verdict: _Verdict
-) -> dict[int, str]:
+def _failures(conn: Connection, workflow: Workflow, landed: Sequence[Mapping[str, Any]], verdict: _Verdict) -> dict[int, str]:
     """Items with no good answer that another night would not help: shown to people, never dropped."""
     reasons = dict(verdict.failed)
     tries = _nights_tried(conn, [answer["item_id"] for answer in landed])
@@ -157,9 +155,7 @@ def _nights_tried(conn: Connection, item_ids: Sequence[int]) -> dict[int, int]:
     tried: dict[int, int] = {}
     for chunk in transitions.chunks(item_ids, transitions.CHUNK):
         query = (
-            select(night_items.c.item_id, func.count())
-            .where(night_items.c.item_id.in_(chunk))
-            .group_by(night_items.c.item_id)
+            select(night_items.c.item_id, func.count()).where(night_items.c.item_id.in_(chunk)).group_by(night_items.c.item_id)
         )
         tried |= {item_id: count for item_id, count in conn.execute(query)}
     return tried

@@ -103,9 +103,7 @@ def length(item: Brief, answer: BlogDraft) -> Iterator[Finding]:
         return
     far = count < item.min_words / 2 or count > item.max_words * 2
     said = f"{count} words, asked for {item.min_words} to {item.max_words}"
-    yield Finding(
-        "length", Severity.FAIL if far else Severity.WARN, "The length is off the brief.", "body_markdown", said
-    )
+    yield Finding("length", Severity.FAIL if far else Severity.WARN, "The length is off the brief.", "body_markdown", said)
 
 
 def meta_lengths(item: Brief, answer: BlogDraft) -> Iterator[Finding]:

@@ -70,9 +70,7 @@ def quotes_are_verbatim(item: ReviewItem, answer: ReviewLabel) -> Iterator[Findi
     text = f"{item.title}\n{item.body}"
     for aspect in answer.aspects:
         if not rules.is_verbatim(aspect.quote, text):
-            yield Finding(
-                "quotes_are_verbatim", Severity.FAIL, "A quote does not stand in the review.", "aspects", aspect.quote
-            )
+            yield Finding("quotes_are_verbatim", Severity.FAIL, "A quote does not stand in the review.", "aspects", aspect.quote)
 
 
 def score_agrees(item: ReviewItem, answer: ReviewLabel) -> Iterator[Finding]:
@@ -111,9 +109,7 @@ def no_personal_data(item: ReviewItem, answer: ReviewLabel) -> Iterator[Finding]
     """A quote that goes into a report carries nobody's address or number."""
     for aspect in answer.aspects:
         if rules.personal_data(aspect.quote):
-            yield Finding(
-                "no_personal_data", Severity.WARN, "A quote holds an e-mail address or a phone number.", "aspects"
-            )
+            yield Finding("no_personal_data", Severity.WARN, "A quote holds an e-mail address or a phone number.", "aspects")
 
 
 WORKFLOW = Workflow(
@@ -127,12 +123,8 @@ WORKFLOW = Workflow(
         Expectation("ExpectColumnValuesToBeUnique", {"column": "key"}, Severity.FAIL),
         Expectation("ExpectColumnValuesToBeBetween", {"column": "score", "min_value": -1, "max_value": 1}, Severity.FAIL),
         Expectation("ExpectColumnValuesToNotBeNull", {"column": "overall"}, Severity.FAIL),
-        Expectation(
-            "ExpectColumnMeanToBeBetween", {"column": "is_other", "min_value": 0, "max_value": 0.1}, Severity.NOTE
-        ),
-        Expectation(
-            "ExpectColumnMeanToBeBetween", {"column": "confidence", "min_value": LOW_CONFIDENCE}, Severity.NOTE
-        ),
+        Expectation("ExpectColumnMeanToBeBetween", {"column": "is_other", "min_value": 0, "max_value": 0.1}, Severity.NOTE),
+        Expectation("ExpectColumnMeanToBeBetween", {"column": "confidence", "min_value": LOW_CONFIDENCE}, Severity.NOTE),
     ),
     table=lambda row: scalars(row) | {"is_other": any(a["aspect"] == "other" for a in row.answer["aspects"])},
     review=Review(

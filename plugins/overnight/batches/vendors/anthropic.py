@@ -25,7 +25,13 @@ _STOPS = {
     "end_turn": Verdict.SUCCEEDED, "stop_sequence": Verdict.SUCCEEDED, "refusal": Verdict.REFUSED,
     "max_tokens": Verdict.TRUNCATED, "model_context_window_exceeded": Verdict.TRUNCATED,
 }  # fmt: skip
-_HOPELESS = {"invalid_request_error", "not_found_error", "request_too_large", "permission_error", "authentication_error"}
+_HOPELESS = {
+    "invalid_request_error",
+    "not_found_error",
+    "request_too_large",
+    "permission_error",
+    "authentication_error",
+}
 
 
 class AnthropicVendor(Vendor):
@@ -148,9 +154,9 @@ def _read_message(custom_id: str, message: dict[str, Any]) -> Result:
 
 def _errors(*, looking: bool = False) -> AbstractAsyncContextManager[None]:
     import anthropic
-    import httpx
+    import httpx2  # what this SDK speaks HTTP with; a stream that breaks lets its errors through
 
-    return translated(anthropic.AnthropicError, httpx.HTTPError, looking=looking)
+    return translated(anthropic.AnthropicError, httpx2.HTTPError, looking=looking)
 
 
 VENDOR = AnthropicVendor

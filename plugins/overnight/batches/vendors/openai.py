@@ -49,9 +49,7 @@ class OpenAIVendor(Vendor):
             "input": line.content,
             "max_output_tokens": line.max_output_tokens,
             "store": False,
-            "text": {
-                "format": {"type": "json_schema", "name": line.schema_name, "schema": line.schema, "strict": True}
-            },
+            "text": {"format": {"type": "json_schema", "name": line.schema_name, "schema": line.schema, "strict": True}},
         }
         row = {"custom_id": line.custom_id, "method": "POST", "url": ENDPOINT, "body": body}
         return json.dumps(row, ensure_ascii=False).encode()

@@ -1,6 +1,6 @@
 """What every night's Dag has in common: its schedule in the brand's zone, its deadline, its "now", its retries."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, Param
@@ -25,8 +25,7 @@ def nightly(workflow: str) -> dict[str, Any]:
     return {
         "dag_id": workflow,
         "dag_display_name": declared.title,
-        "schedule": CronTriggerTimetable(f"{lock.minute} {lock.hour} * * *", timezone=brand().timezone),
-        "start_date": datetime(2026, 1, 1, tzinfo=UTC),
+        "schedule": _cron(f"{lock.minute} {lock.hour} * * *"),
         "catchup": False,
         "max_active_runs": 1,
         "params": {"start": start},
@@ -41,10 +40,16 @@ def morning(dag_id: str, cron: str) -> dict[str, Any]:
     """The arguments of a Dag that runs while people review."""
     return {
         "dag_id": dag_id,
-        "schedule": CronTriggerTimetable(cron, timezone=brand().timezone),
-        "start_date": datetime(2026, 1, 1, tzinfo=UTC),
+        "schedule": _cron(cron),
         "catchup": False,
         "max_active_runs": 1,
         "default_args": {"retries": 2, "retry_delay": timedelta(minutes=1)},
         "tags": ["overnight"],
     }
+
+
+def _cron(expression: str) -> CronTriggerTimetable:
+    """Wall clock in the brand's zone. Without a start date and with no grace for the past, a Dag that is unpaused at eight
+    waits for the next lock: it does not start the night that nobody announced.
+    """
+    return CronTriggerTimetable(expression, timezone=brand().timezone, run_immediately=timedelta(0))

@@ -1,0 +1,167 @@
+"""The command-line tool for ops: `bin/overnight --help`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from overnight.clock import utcnow
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Overnight: what ops asks and does.")
+out = Console(highlight=False)
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="The same as JSON, for machines.")] = False,
+    workflow: Annotated[str | None, typer.Option(help="One workflow only.")] = None,
+) -> None:
+    """Each night: state, items by state, batches, cost, alerts."""
+    from overnight.ledger import overview
+
+    with _ledger().read() as conn:
+        nights = [overview.describe(conn, night) for night in overview.list_nights(conn, workflow)]
+    if as_json:
+        sys.stdout.write(json.dumps(nights, indent=2, default=str) + "\n")
+    elif not nights:
+        out.print("No night yet.")
+    else:
+        _print_nights(nights)
+
+
+def _print_nights(nights: list[dict[str, Any]]) -> None:
+    table = Table("workflow", "night", "state", "locked", "staged", "failed", "carried over", "over cap", "rejected",
+                  "batches", "cost", "in real time", "alerts")  # fmt: skip
+    for night in nights:
+        counts = night["outcomes"]
+        numbers = [str(counts[name]) for name in ("locked", "staged", "failed", "carried_over")]
+        batches = ", ".join(f"{count} {state}" for state, count in sorted(night["batches"].items())) or "none"
+        money = [f"${night['cost_usd']:.4f}", f"${night['realtime_cost_usd']:.4f}"]
+        alerts = ", ".join(alert["kind"] for alert in night["alerts"]) or "none"
+        table.add_row(night["workflow"], night["night"], night["state"], *numbers, str(night["over_cap"]),
+                      str(night["rejected"]), batches, *money, alerts)  # fmt: skip
+    out.print(table)
+    for night in nights:
+        items = ", ".join(f"{count} {state}" for state, count in sorted(night["items"].items())) or "none"
+        out.print(f"{night['workflow']} {night['night']}: {items}")
+        for alert in night["alerts"]:
+            out.print(f"  [red]{alert['kind']}[/red] {alert['message']}", soft_wrap=True)
+
+
+@app.command()
+def verify() -> None:
+    """Check the conservation law and the audit log; exits with 1 where either fails."""
+    from overnight.ledger import verify as verifying
+
+    with _ledger().read() as conn:
+        problems = verifying.problems(conn)
+    for problem in problems:
+        out.print(f"[red]✗[/red] {problem}", soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
+    out.print("✓ every closed night conserved its items; the audit log is whole and agrees with the ledger")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the ledger's tables to this package's version."""
+    from overnight.ledger import migrate as migrating
+
+    out.print(f"the ledger stands at {migrating.upgrade(_open())}")
+
+
+@app.command()
+def stop(
+    reason: Annotated[str, typer.Option(help="Why; it goes into the audit log.")],
+    by: Annotated[str, typer.Option(help="Your name.")],
+    workflow: Annotated[str, typer.Argument(help="A workflow's name; all of them without one.")] = "*",
+) -> None:
+    """Engage a kill switch: nothing new is bought or exported until it is re-armed."""
+    _switch(workflow, engaged=True, by=by, reason=reason)
+
+
+@app.command()
+def resume(
+    reason: Annotated[str, typer.Option(help="Why; it goes into the audit log.")],
+    by: Annotated[str, typer.Option(help="Your name.")],
+    workflow: Annotated[str, typer.Argument(help="A workflow's name; all of them without one.")] = "*",
+) -> None:
+    """Re-arm a kill switch."""
+    _switch(workflow, engaged=False, by=by, reason=reason)
+
+
+def _switch(scope: str, *, engaged: bool, by: str, reason: str) -> None:
+    from overnight.ledger import switches
+    from overnight.workflow import workflow_names
+
+    if scope != switches.ALL and scope not in workflow_names():
+        _fail(f"{scope!r} is no workflow; there are {', '.join(workflow_names())}. Nothing was changed.")
+    with _ledger().write() as conn:
+        switches.throw(conn, scope, engaged=engaged, by=by, reason=reason, now=utcnow())
+    name = "everything" if scope == switches.ALL else scope
+    out.print(f"{name} is {'stopped' if engaged else 're-armed'} by {by}: {reason}")
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8700,
+    state: Annotated[Path | None, typer.Option(help="File that keeps its state over restarts.")] = None,
+    batch_seconds: Annotated[float, typer.Option(help="How long a batch takes.")] = 2.0,
+    cancel_seconds: Annotated[float, typer.Option(help="How long a cancel takes to settle.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same choices.")] = 0,
+) -> None:
+    """Start the local vendor: the batch APIs of Anthropic, OpenAI and Gemini on this machine, no key needed."""
+    from overnight.sandbox import server
+    from overnight.sandbox.store import Pace
+
+    for vendor, host in server.hosts(f"http://127.0.0.1:{port}").items():
+        out.print(f"{vendor:10} host {host}", soft_wrap=True)
+    server.serve(port, state, Pace(batch_seconds, cancel_seconds), seed)
+
+
+@app.command()
+def night(
+    reviews: Annotated[Path | None, typer.Option(help="Your own reviews instead of the sample.")] = None,
+    stop_after: Annotated[bool, typer.Option(help="Stop everything at the end instead of leaving the UI up.")] = False,
+) -> None:
+    """A whole night on this machine: local vendor, a real Airflow, every workflow, a morning review."""
+    from overnight.rehearsal import night as rehearsal
+
+    raise typer.Exit(rehearsal.run(out, reviews=reviews, stop_after=stop_after))
+
+
+@app.command()
+def down() -> None:
+    """Stop all that `night` started and remove what it left."""
+    from overnight.rehearsal import night as rehearsal
+
+    rehearsal.down(out)
+
+
+def _ledger() -> Any:
+    from overnight.ledger import migrate as migrating
+
+    ledger = _open()
+    migrating.ensure_current(ledger)
+    return ledger
+
+
+def _open() -> Any:
+    from overnight.ledger.connect import open_ledger
+    from overnight.rehearsal import home
+
+    home.adopt()
+    return open_ledger()
+
+
+def _fail(message: str) -> None:
+    out.print(f"[red]{message}[/red]", soft_wrap=True)
+    raise typer.Exit(2)
+
+
+if __name__ == "__main__":
+    app()

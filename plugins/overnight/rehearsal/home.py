@@ -1,0 +1,149 @@
+"""Where a rehearsal lives: one folder in the project, with everything in it, removed as a whole."""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from overnight.brand import include_dir, project_dir
+from overnight.workflow import workflow_names
+
+KEY = "sandbox-key"
+USERS = {"admin": "admin", "reviewer": "user", "viewer": "viewer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folders of one rehearsal."""
+
+    root: Path
+
+    @property
+    def airflow(self) -> Path:
+        """AIRFLOW_HOME: Airflow's database and logs, the ledger, the raw results."""
+        return self.root / "airflow"
+
+    @property
+    def queue(self) -> Path:
+        """Where the queue's CSV files are."""
+        return self.root / "queue"
+
+    @property
+    def logs(self) -> Path:
+        """One log a process."""
+        return self.root / "logs"
+
+    @property
+    def environment_file(self) -> Path:
+        """The environment that all processes of this rehearsal share."""
+        return self.root / "environment.json"
+
+    def environment(self) -> dict[str, str]:
+        """The stored environment, {} before there is one."""
+        if not self.environment_file.exists():
+            return {}
+        stored: dict[str, str] = json.loads(self.environment_file.read_text())
+        return stored
+
+    def passwords(self) -> dict[str, str]:
+        """Airflow's logins of this rehearsal."""
+        stored: dict[str, str] = json.loads((self.root / "passwords.json").read_text())
+        return stored
+
+    def remove(self) -> None:
+        """Leave nothing behind."""
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def default() -> Home:
+    """`.overnight` in the project, or OVERNIGHT_HOME."""
+    return Home(Path(os.environ.get("OVERNIGHT_HOME", project_dir() / ".overnight")))
+
+
+def adopt() -> None:
+    """Let this process see what the rehearsal's Airflow sees, when there is one and nothing else was asked for."""
+    if "AIRFLOW_HOME" not in os.environ:
+        os.environ.update(default().environment())
+    # The command line needs no more of Airflow than its connections.
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
+
+
+def make(home: Home, vendors: dict[str, str], sandbox_port: int, reviews: Path | None) -> dict[str, str]:
+    """Make the folders, the samples in the queue, the logins and the environment; returns the environment."""
+    for folder in (home.airflow, home.logs, home.queue):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name in workflow_names():
+        target = home.queue / name
+        target.mkdir(exist_ok=True)
+        sample = reviews if reviews is not None and name == "review_sentiment" else None
+        source = sample or include_dir() / "prompts" / name / "sample.csv"
+        shutil.copyfile(source, target / ("sample.csv" if sample is None else sample.name))
+    passwords = {user: secrets.token_urlsafe(9) for user in USERS}
+    (home.root / "passwords.json").write_text(json.dumps(passwords))
+    env = _environment(home, vendors, free_port(), sandbox_port)
+    home.environment_file.write_text(json.dumps(env, indent=1))
+    home.environment_file.chmod(0o600)
+    return env
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _environment(home: Home, vendors: dict[str, str], port: int, sandbox_port: int) -> dict[str, str]:
+    project, cores = project_dir(), os.cpu_count() or 2
+    url = f"http://127.0.0.1:{port}"
+    airflow = {
+        "CORE__DAGS_FOLDER": project / "dags",
+        "CORE__PLUGINS_FOLDER": project / "plugins",
+        "CORE__LOAD_EXAMPLES": False,
+        "CORE__EXECUTOR": "LocalExecutor",
+        # standalone would start 32 workers; a task costs seconds of CPU, so more than this only makes all of them slow
+        "CORE__PARALLELISM": max(2, cores),
+        "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "CORE__FERNET_KEY": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in USERS.items()),
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": home.root / "passwords.json",
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home.airflow / 'airflow.db'}",
+        "API__HOST": "127.0.0.1",
+        "API__PORT": port,
+        "API__BASE_URL": url,
+        "API__WORKERS": 1,
+        "API__SECRET_KEY": secrets.token_hex(16),
+        "API_AUTH__JWT_SECRET": secrets.token_hex(32),
+        "DAG_PROCESSOR__PARSING_PROCESSES": 1,
+        "DAG_PROCESSOR__REFRESH_INTERVAL": 5,
+        "LOGGING__BASE_LOG_FOLDER": home.airflow / "logs",
+        "USAGE_DATA_COLLECTION__ENABLED": False,
+        # Worker log and health ports of their own: a second Airflow on this machine must not get in the way.
+        "LOGGING__WORKER_LOG_SERVER_PORT": free_port(),
+        "LOGGING__TRIGGER_LOG_SERVER_PORT": free_port(),
+    }
+    conns = {
+        name: {"conn_type": name if name != "gemini" else "generic", "host": host, "password": KEY}
+        for name, host in vendors.items()
+    }
+    return {
+        "AIRFLOW_HOME": str(home.airflow),
+        "OVERNIGHT_PROJECT": str(project),
+        "OVERNIGHT_QUEUE_DIR": str(home.queue),
+        "OVERNIGHT_POLL_SECONDS": "1",
+        "OVERNIGHT_SANDBOX_PORT": str(sandbox_port),
+        "OVERNIGHT_URL": url,
+        "PYTHONPATH": str(project / "plugins"),
+        **{f"AIRFLOW__{name}": _text(value) for name, value in airflow.items()},
+        **{f"AIRFLOW_CONN_{name.upper()}_DEFAULT": json.dumps(conn) for name, conn in conns.items()},
+    }
+
+
+def _text(value: Any) -> str:
+    return str(value)

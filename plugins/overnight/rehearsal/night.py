@@ -1,0 +1,164 @@
+"""`make night`: everything started, every workflow's night run by a real scheduler, a summary, the UI left running."""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from overnight.ledger import migrate, overview, verify
+from overnight.ledger.connect import Ledger
+from overnight.rehearsal import home as homes
+from overnight.rehearsal import processes
+from overnight.rehearsal.airflow_api import AirflowApi, NotReady, wait_for
+from overnight.rehearsal.home import Home
+from overnight.sandbox.server import hosts
+from overnight.workflow import workflow_names
+
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+_DONE = ("success", "failed")
+
+
+def run(out: Console, *, reviews: Path | None = None, stop_after: bool = False, home: Home | None = None) -> int:
+    """Rehearse a night; returns 0 when every night closed and the books balance."""
+    home, began = home or homes.default(), time.monotonic()
+    if reviews is not None and not reviews.is_file():
+        out.print(f"[red]There is no file {reviews}.[/red] Say where: REVIEWS=path/to/reviews.csv make night")
+        return 2
+    if home.root.exists():
+        out.print("an earlier rehearsal is there: stopping it and starting afresh")
+        down(out, home)
+    try:
+        api, env = start(out, home, reviews)
+        runs = trigger(api, workflow_names())
+        _watch(out, api, runs)
+    except NotReady as trouble:
+        out.print(f"[red]{trouble}[/red]\nThe logs are in {home.logs}. `make down` stops what is running.", soft_wrap=True)
+        return 1
+    ledger = Ledger(f"sqlite:///{home.airflow / 'overnight.db'}")
+    good = _report(out, ledger, runs, api)
+    out.print(f"took {time.monotonic() - began:.0f} seconds")
+    if stop_after:
+        down(out, home)
+    else:
+        _say_where(out, home, env)
+    return 0 if good else 1
+
+
+def start(out: Console, home: Home, reviews: Path | None = None, batch_seconds: float = 3.0) -> tuple[AirflowApi, dict[str, str]]:
+    """The local vendor and every Airflow component, up and healthy."""
+    port = homes.free_port()
+    env = homes.make(home, hosts(f"http://127.0.0.1:{port}"), port, reviews)
+    os.environ.update({name: env[name] for name in ("AIRFLOW_HOME", "OVERNIGHT_QUEUE_DIR", "OVERNIGHT_PROJECT")})
+    out.print(f"starting the local vendor on port {port}")
+    start_sandbox(home, env, batch_seconds)
+    migrate.upgrade(Ledger(f"sqlite:///{home.airflow / 'overnight.db'}"))
+    out.print("making Airflow's database")
+    if processes.run(home, "db-migrate", processes.python("-m", "airflow", "db", "migrate"), env) != 0:
+        raise NotReady("`airflow db migrate` failed")
+    out.print(f"starting Airflow: {', '.join(COMPONENTS)} (parallelism {env['AIRFLOW__CORE__PARALLELISM']})")
+    for component in COMPONENTS:
+        start_component(home, component, env)
+    api = AirflowApi(env["OVERNIGHT_URL"], "admin", home.passwords()["admin"])
+    api.wait_ready(180, alive=lambda: _all_alive(home))
+    out.print("Airflow is up; reading the Dags")
+    api.wait_dags([*workflow_names(), "morning_review"], 120)
+    return api, env
+
+
+def start_component(home: Home, component: str, env: dict[str, str]) -> None:
+    """One of Airflow's processes."""
+    processes.start(home, component, processes.python("-m", "airflow", component), env)
+
+
+def start_sandbox(home: Home, env: dict[str, str], batch_seconds: float) -> None:
+    """The local vendor, its state in the rehearsal's folder."""
+    port = env["OVERNIGHT_SANDBOX_PORT"]
+    args = ["--port", port, "--state", str(home.root / "sandbox.db"), "--batch-seconds", str(batch_seconds)]
+    processes.start(home, "sandbox", processes.python("-m", "overnight.cli", "sandbox", *args), env)
+    wait_for(lambda: _answers(f"http://127.0.0.1:{port}/health"), 30, "the local vendor did not answer", 0.1)
+
+
+def trigger(api: AirflowApi, names: Sequence[str]) -> dict[str, str]:
+    """Start a night of each workflow now; returns the run ids by workflow."""
+    return {name: api.trigger(name, {"start": "now"}) for name in names}
+
+
+def down(out: Console, home: Home | None = None) -> None:
+    """Stop every process of the rehearsal and remove its folder."""
+    home = home or homes.default()
+    count = processes.stop_all(home) if home.root.exists() else 0
+    home.remove()
+    out.print(f"stopped {count} processes; nothing is left behind" if count else "nothing was running")
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _all_alive(home: Home) -> None:
+    if gone := processes.dead(home):
+        raise NotReady(f"{', '.join(gone)} stopped while starting")
+
+
+def _watch(out: Console, api: AirflowApi, runs: dict[str, str], timeout_s: float = 900) -> None:
+    """Show each change of a task's state until every run is over."""
+    seen: dict[tuple[str, str, int], str] = {}
+
+    def over() -> bool:
+        for dag_id, run_id in runs.items():
+            for task_id, index, state in api.tasks(dag_id, run_id):
+                if seen.get((dag_id, task_id, index)) != state and state not in ("none", "scheduled", "queued"):
+                    seen[(dag_id, task_id, index)] = state
+                    which = f"{task_id}[{index}]" if index >= 0 else task_id
+                    out.print(f"  {dag_id:18} {which:10} {_word(state)}")
+        return all(api.run_state(dag_id, run_id) in _DONE for dag_id, run_id in runs.items())
+
+    wait_for(over, timeout_s, "the nights did not end", 1.0)
+
+
+def _word(state: str) -> str:
+    words = {"deferred": "waiting for the vendor, no worker slot held", "success": "done", "running": "at work"}
+    return words.get(state, state)
+
+
+def _report(out: Console, ledger: Ledger, runs: dict[str, str], api: AirflowApi) -> bool:
+    with ledger.read() as conn:
+        nights = [overview.describe(conn, row) for row in overview.list_nights(conn)]
+        problems = verify.problems(conn)
+    table = Table("workflow", "night", "state", "locked", "staged", "failed", "carried over", "cost", "in real time")
+    for night in sorted(nights, key=lambda night: str(night["workflow"])):
+        counts = night["outcomes"]
+        table.add_row(
+            night["workflow"], night["night"], night["state"],
+            *(str(counts[name]) for name in ("locked", "staged", "failed", "carried_over")),
+            f"${night['cost_usd']:.4f}", f"${night['realtime_cost_usd']:.4f}",
+        )  # fmt: skip
+    out.print(table)
+    for problem in problems:
+        out.print(f"[red]{problem}[/red]", soft_wrap=True)
+    for dag_id, run_id in runs.items():
+        if (state := api.run_state(dag_id, run_id)) != "success":
+            out.print(f"[red]{dag_id}: the run {run_id} is {state}; its task logs say why[/red]", soft_wrap=True)
+    closed = {str(night["workflow"]) for night in nights if night["state"] == "closed"}
+    return not problems and closed == set(runs)
+
+
+def _say_where(out: Console, home: Home, env: dict[str, str]) -> None:
+    url, passwords = env["OVERNIGHT_URL"], home.passwords()
+    lines: list[tuple[str, str]] = [
+        ("the morning review", f"{url}/overnight/"),
+        ("the Airflow UI", url),
+        ("log in as", ", ".join(f"{user} / {password}" for user, password in passwords.items())),
+        ("the queue's answers", str(home.queue)),
+        ("logs", str(home.logs)),
+        ("stop and clean up", "make down"),
+    ]
+    for name, value in lines:
+        out.print(f"{name:20} {value}", soft_wrap=True)

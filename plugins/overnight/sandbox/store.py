@@ -1,0 +1,219 @@
+"""What the local vendor remembers, in one SQLite file: files, batches, and each request with the outcome it will have.
+
+A batch's progress is a function of the clock, so a server that is stopped and started again goes on where it was.
+"""
+
+import json
+import random
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS files (id TEXT PRIMARY KEY, vendor TEXT, name TEXT, purpose TEXT, mime TEXT, created REAL,
+  content BLOB, deleted INTEGER DEFAULT 0);
+CREATE TABLE IF NOT EXISTS batches (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, vendor TEXT, created REAL,
+  ends REAL, cancel_asked REAL, cancel_settles REAL, total INTEGER, facts TEXT, error TEXT, deleted INTEGER DEFAULT 0);
+CREATE TABLE IF NOT EXISTS requests (batch TEXT, position INTEGER, custom_id TEXT, body TEXT, outcome TEXT, done_at REAL,
+  cached INTEGER, PRIMARY KEY (batch, position));
+CREATE TABLE IF NOT EXISTS calls (seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL, method TEXT, path TEXT, status INTEGER);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast the local vendor is: seconds until a batch ends, and until a cancel settles."""
+
+    batch_s: float = 2.0
+    cancel_s: float = 1.0
+    expires_s: float = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One batch as it is now."""
+
+    id: str
+    created: float
+    ends: float
+    cancel_asked: float | None
+    cancel_settles: float | None
+    total: int
+    facts: dict[str, Any]
+    error: dict[str, Any] | None
+    now: float
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether a cancel was asked for and has not settled."""
+        return self.cancel_asked is not None and self.now < self.stops
+
+    @property
+    def stops(self) -> float:
+        """When it is or was over: its own end, or the moment its cancel settles."""
+        return self.ends if self.cancel_settles is None else min(self.ends, self.cancel_settles)
+
+    @property
+    def ended(self) -> bool:
+        """Whether its results are final."""
+        return self.now >= self.stops
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it ended because of a cancel."""
+        return self.ended and self.cancel_settles is not None and self.cancel_settles <= self.ends
+
+
+class Store:
+    """The state of one local vendor. Safe for the server's threads; one process at a time."""
+
+    def __init__(self, path: Path | str, pace: Pace | None = None, seed: int = 0) -> None:
+        self.pace, self.seed = pace or Pace(), seed
+        if isinstance(path, Path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path, check_same_thread=False)
+        self._db.row_factory = sqlite3.Row
+        self._lock = threading.RLock()
+        with self._lock:
+            self._db.executescript("PRAGMA journal_mode=WAL;" + _SCHEMA)
+
+    def add_file(self, vendor: str, file_id: str, name: str, purpose: str, mime: str, content: bytes) -> None:
+        """Keep an upload."""
+        with self._lock, self._db:
+            row = (file_id, vendor, name, purpose, mime, time.time(), content)
+            self._db.execute("INSERT INTO files (id,vendor,name,purpose,mime,created,content) VALUES (?,?,?,?,?,?,?)", row)
+
+    def append_file(self, vendor: str, file_id: str, more: bytes) -> None:
+        """Add the next chunk of an upload that comes in several."""
+        with self._lock, self._db:
+            query = "UPDATE files SET content = CAST(content || ? AS BLOB) WHERE vendor=? AND id=?"
+            self._db.execute(query, (more, vendor, file_id))
+
+    def file(self, vendor: str, file_id: str) -> sqlite3.Row | None:
+        """One upload, unless deleted."""
+        query = "SELECT * FROM files WHERE vendor=? AND id=? AND deleted=0"
+        with self._lock:
+            found: sqlite3.Row | None = self._db.execute(query, (vendor, file_id)).fetchone()
+            return found
+
+    def files(self, vendor: str) -> list[sqlite3.Row]:
+        """Every upload of a vendor, newest first."""
+        query = "SELECT * FROM files WHERE vendor=? AND deleted=0 ORDER BY created DESC, id"
+        with self._lock:
+            return self._db.execute(query, (vendor,)).fetchall()
+
+    def delete_file(self, vendor: str, file_id: str) -> bool:
+        """Forget an upload; returns whether there was one."""
+        with self._lock, self._db:
+            query = "UPDATE files SET deleted=1, content=x'' WHERE vendor=? AND id=? AND deleted=0"
+            return self._db.execute(query, (vendor, file_id)).rowcount > 0
+
+    def add_batch(
+        self, vendor: str, batch_id: str, facts: dict[str, Any], requests: Iterable[tuple[str, Any, str, int]], *,
+        error: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """Accept a batch: its requests as (custom_id, body, outcome, cached tokens), finished evenly over its time."""
+        created = time.time()
+        ends = created + self.pace.batch_s
+        rows = list(requests)
+        dice = random.Random(f"{self.seed} {batch_id}")
+        with self._lock, self._db:
+            self._db.execute(
+                "INSERT INTO batches (id,vendor,created,ends,total,facts,error) VALUES (?,?,?,?,?,?,?)",
+                (batch_id, vendor, created, ends, len(rows), json.dumps(facts), json.dumps(error) if error else None),
+            )
+            self._db.executemany(
+                "INSERT INTO requests VALUES (?,?,?,?,?,?,?)",
+                [
+                    (
+                        batch_id,
+                        n,
+                        custom_id,
+                        json.dumps(body),
+                        outcome,
+                        created + dice.random() * self.pace.batch_s,
+                        cached,
+                    )
+                    for n, (custom_id, body, outcome, cached) in enumerate(rows)
+                ],
+            )
+
+    def batch(self, vendor: str, batch_id: str) -> Batch | None:
+        """One batch as it is now."""
+        query = "SELECT * FROM batches WHERE vendor=? AND id=? AND deleted=0"
+        with self._lock:
+            row = self._db.execute(query, (vendor, batch_id)).fetchone()
+        return _batch(row) if row else None
+
+    def batches(self, vendor: str) -> list[Batch]:
+        """Every batch of a vendor, newest first."""
+        query = "SELECT * FROM batches WHERE vendor=? AND deleted=0 ORDER BY seq DESC"
+        with self._lock:
+            return [_batch(row) for row in self._db.execute(query, (vendor,))]
+
+    def cancel(self, vendor: str, batch_id: str) -> Batch | None:
+        """Ask a running batch to stop; a second ask and one after the end change nothing."""
+        now = time.time()
+        with self._lock, self._db:
+            self._db.execute(
+                "UPDATE batches SET cancel_asked=?, cancel_settles=? WHERE vendor=? AND id=? AND cancel_asked IS NULL AND ends>?",
+                (now, now + self.pace.cancel_s, vendor, batch_id, now),
+            )
+        return self.batch(vendor, batch_id)
+
+    def delete_batch(self, vendor: str, batch_id: str) -> None:
+        """Forget a batch and its results."""
+        with self._lock, self._db:
+            self._db.execute("UPDATE batches SET deleted=1 WHERE vendor=? AND id=?", (vendor, batch_id))
+
+    def counts(self, batch: Batch) -> dict[str, int]:
+        """How many requests are still processing, and how the others came out."""
+        query = "SELECT outcome, done_at<=? AS done, count(*) AS n FROM requests WHERE batch=? GROUP BY 1, 2"
+        counts = {"processing": 0, "succeeded": 0, "errored": 0, "canceled": 0, "expired": 0}
+        with self._lock:
+            for row in self._db.execute(query, (self._horizon(batch), batch.id)):
+                if row["done"]:
+                    counts[row["outcome"]] += row["n"]
+                else:
+                    counts["canceled" if batch.ended else "processing"] += row["n"]
+        return counts
+
+    def results(self, batch: Batch) -> Iterator[sqlite3.Row]:
+        """Each request with how it came out (`final`), in an order of the vendor's own."""
+        query = "SELECT *, CASE WHEN done_at<=? THEN outcome ELSE 'canceled' END AS final FROM requests WHERE batch=?"
+        with self._lock:
+            rows = self._db.execute(query, (self._horizon(batch), batch.id)).fetchall()
+        random.Random(f"order {self.seed} {batch.id}").shuffle(rows)
+        yield from rows
+
+    def note_call(self, method: str, path: str, status: int) -> None:
+        """Keep a record of each call: method, path and status; never a body or a key."""
+        with self._lock, self._db:
+            row = (time.time(), method, path, status)
+            self._db.execute("INSERT INTO calls (at,method,path,status) VALUES (?,?,?,?)", row)
+
+    def calls(self) -> list[sqlite3.Row]:
+        """Every call so far."""
+        with self._lock:
+            return self._db.execute("SELECT * FROM calls ORDER BY seq").fetchall()
+
+    def _horizon(self, batch: Batch) -> float:
+        """The moment up to which requests count as done: a cancel keeps what was done when it was asked for."""
+        return min(batch.now, batch.cancel_asked) if batch.cancel_asked is not None else batch.now
+
+
+def _batch(row: sqlite3.Row) -> Batch:
+    return Batch(
+        row["id"], row["created"], row["ends"], row["cancel_asked"], row["cancel_settles"], row["total"],
+        json.loads(row["facts"]), json.loads(row["error"]) if row["error"] else None, time.time(),
+    )  # fmt: skip
+
+
+def new_id(prefix: str) -> str:
+    """An id in a vendor's manner."""
+    return f"{prefix}{uuid.uuid4().hex[:24]}"

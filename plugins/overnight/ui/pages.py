@@ -1,0 +1,167 @@
+"""What each page shows, as plain data from the ledger; and how a form becomes a decision."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+from sqlalchemy import Connection
+
+from overnight import prompts
+from overnight.finder import UnknownName
+from overnight.ledger import nights as ledger_nights
+from overnight.ledger import overview, reviews
+from overnight.ledger.audit import Actor
+from overnight.ledger.errors import LedgerError
+from overnight.review import placement
+from overnight.review.reasons import REASONS
+from overnight.workflow import Workflow, workflow
+
+PER_PAGE = 50
+
+
+def nights(conn: Connection) -> list[dict[str, Any]]:
+    """The list of nights with their figures, times in the brand's zone."""
+    rows = overview.list_nights(conn)
+    return [{**overview.describe(conn, row), "id": row["id"], "title": _title(row["workflow"]), **_local(row)} for row in rows]
+
+
+def workflow_of(conn: Connection, night_id: int) -> str | None:
+    """Whose night it is."""
+    try:
+        return str(ledger_nights.get(conn, night_id)["workflow"])
+    except LedgerError:
+        return None
+
+
+def review(conn: Connection, night_id: int, *, page: int) -> dict[str, Any] | None:
+    """One night's review: its digest, its items by risk, their findings, what was decided."""
+    if workflow_of(conn, night_id) is None:
+        return None
+    night = ledger_nights.get(conn, night_id)
+    counts = placement.in_page_order(reviews.bucket_counts(conn, night_id))
+    shown = [name for name in counts if name != reviews.COVERED]
+    pages = max(1, -(-sum(counts[name] for name in shown) // PER_PAGE))
+    page = min(max(page, 1), pages)
+    rows = reviews.entries(conn, night_id, shown, limit=PER_PAGE, offset=(page - 1) * PER_PAGE)
+    found = reviews.findings_of(conn, night_id, [row["id"] for row in rows])
+    decided = reviews.effective(conn, night_id)
+    declared = _declared(night["workflow"])
+    return {
+        "night": {
+            **overview.describe(conn, night),
+            "id": night_id,
+            "title": _title(night["workflow"]),
+            **_local(night),
+        },
+        "digest": (night["summary"] or {}).get("digest"),
+        "checks": (night["summary"] or {}).get("checks") or [],
+        "digest_decision": decided.get(None),
+        "checklist": prompts.checklist(declared) if declared else (),
+        "minutes": declared.review.minutes if declared else None,
+        "buckets": [{"name": n, "title": placement.BUCKETS.get(n, n), "count": c} for n, c in counts.items()],
+        "entries": [_entry(row, found.get(row["id"], []), decided.get(row["id"]), declared) for row in rows],
+        "open": _open(conn, night_id, decided),
+        "reasons": REASONS,
+        "page": page,
+        "pages": pages,
+        "bucket_titles": placement.BUCKETS,
+    }
+
+
+def _open(conn: Connection, night_id: int, decided: Mapping[int | None, Any]) -> int:
+    ids = {row["id"] for row in reviews.in_review(conn, night_id)}
+    return len(ids - {item_id for item_id in decided if item_id is not None})
+
+
+def _entry(
+    row: Mapping[str, Any],
+    findings: list[Mapping[str, Any]],
+    decision: Mapping[str, Any] | None,
+    declared: Workflow | None,
+) -> dict[str, Any]:
+    title = declared.review.title(row["input"]) if declared else row["key"]
+    output = row["output"] or {}
+    return {
+        "id": row["id"], "key": row["key"], "title": title, "bucket": row["bucket"], "state": row["state"],
+        "input": [(name, _show(value)) for name, value in row["input"].items() if value not in ("", None, [])],
+        "output": [(name, _show(value), isinstance(value, str)) for name, value in output.items()],
+        "output_hash": row["output_hash"], "findings": findings, "decision": decision, "message": row["message"],
+        "rounds": row["rounds"], "previous_note": row["note"],
+    }  # fmt: skip
+
+
+def _show(value: Any) -> str:
+    """A value as text. Texts stay as they are: the template escapes them, and nothing in them becomes markup."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "\n".join(f"- {_flat(part)}" for part in value)
+    return _flat(value)
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, dict):
+        return " · ".join(f"{k}: {v}" for k, v in value.items())
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else str(value)
+
+
+def decide(conn: Connection, night_id: int, item_id: int | None, form: Mapping[str, str], *, actor: Actor, now: datetime) -> str:
+    """One form of the review page as a decision; returns the word for the page to say.
+
+    Raises:
+        DecisionRefused: with the words for the reviewer.
+    """
+    kind = form.get("decision", "")
+    if kind == "rework" and (form.get("reason_code") not in REASONS or not form.get("note", "").strip()):
+        raise reviews.DecisionRefused("A rework needs a reason and a note: the next draft is written from them.")
+    if item_id is None and kind == "edit":
+        raise reviews.DecisionRefused("A digest cannot be edited; approve it or send it back with a note.")
+    decision = {
+        "decision": kind, "reviewer": actor.name, "surface": "page",
+        "reason_code": form.get("reason_code") or None, "note": form.get("note", "").strip()[:4000] or None,
+        "output_hash": form.get("output_hash") or None,
+        "edited": _edited(conn, night_id, item_id, form) if kind == "edit" and item_id is not None else None,
+    }  # fmt: skip
+    reviews.decide(conn, night_id, item_id, decision, actor=actor, now=now)
+    return {"approve": "approved", "edit": "approved with your edits", "rework": "sent back"}.get(kind, kind)
+
+
+def _edited(conn: Connection, night_id: int, item_id: int, form: Mapping[str, str]) -> dict[str, Any]:
+    """The reviewer's version: the draft with the fields they changed, held to the same model as the draft was."""
+    rows = reviews.item(conn, item_id)
+    declared = _declared(workflow_of(conn, night_id) or "")
+    if rows is None or declared is None or rows["output"] is None:
+        raise reviews.DecisionRefused("This item cannot be edited. Nothing was decided; reload the page.")
+    output = dict(rows["output"])
+    for name, value in output.items():
+        if isinstance(value, str) and f"edited.{name}" in form:
+            output[name] = form[f"edited.{name}"].replace("\r\n", "\n")
+    try:
+        return declared.answer.model_validate(output).model_dump(mode="json")
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors(include_url=False)[:5])
+        raise reviews.DecisionRefused(f"Your edit does not fit: {faults}. Nothing was decided.") from error
+
+
+def _declared(name: str) -> Workflow | None:
+    try:
+        return workflow(name)
+    except UnknownName:
+        return None  # a workflow that was taken out of the package: its old nights can still be read
+
+
+def _title(name: str) -> str:
+    declared = _declared(name)
+    return declared.title if declared else name
+
+
+def _local(night: Mapping[str, Any]) -> dict[str, str]:
+    tz = ZoneInfo(night["timezone"])
+    return {
+        f"{name}_local": night[f"{name}_at"].astimezone(tz).strftime("%a %d %b %H:%M")
+        for name in ("opened", "cutoff", "due", "exported")
+        if night[f"{name}_at"] is not None
+    }

@@ -1,0 +1,182 @@
+"""What every test may ask for: a ledger of its own on either database, a local vendor, a queue folder."""
+
+import json
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+
+# Before anything imports Airflow: tests have an Airflow home of their own and never see the machine's.
+os.environ.setdefault("AIRFLOW_HOME", str(Path(os.environ.get("TMPDIR", "/tmp")) / f"overnight-tests-{os.getpid()}"))  # noqa: S108
+os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
+os.environ["GX_ANALYTICS_ENABLED"] = "false"
+os.environ.pop("OVERNIGHT_TIMEZONE", None)
+
+from overnight.ledger import migrate
+from overnight.ledger.connect import Ledger
+from overnight.rehearsal.home import free_port
+from overnight.sandbox.server import hosts
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--strict-system", action="store_true", help="a missing system part fails instead of skipping")
+
+
+def missing(request: pytest.FixtureRequest, what: str) -> None:
+    """Skip for a missing part of the system, or fail where nothing may be missing (CI)."""
+    if request.config.getoption("--strict-system"):
+        pytest.fail(f"missing here: {what}")
+    pytest.skip(f"missing here: {what}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_airflow_home() -> Iterator[None]:
+    yield
+    shutil.rmtree(os.environ["AIRFLOW_HOME"], ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real PostgreSQL server that lives as long as the tests; run as an unprivileged user."""
+    try:
+        from tests.support.postgresql import serve
+    except ImportError as error:
+        missing(request, f"a PostgreSQL server ({error})")
+        raise
+    with serve() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    """An empty ledger, on each database in turn."""
+    if request.param == "sqlite":
+        made = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    else:
+        from tests.support.postgresql import fresh_database
+
+        made = Ledger(fresh_database(request.getfixturevalue("postgresql")))
+    migrate.upgrade(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sqlite_ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """An empty ledger on the embedded default, where the database makes no difference."""
+    made = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    migrate.upgrade(made)
+    yield made
+    made.close()
+
+
+class Sandbox:
+    """A local vendor in its own process."""
+
+    def __init__(self, folder: Path, *args: str) -> None:
+        self.port, self.state, self.args = free_port(), folder / "sandbox.db", args
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.hosts = hosts(self.url)
+        self.log = folder / "sandbox.log"
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "overnight.cli", "sandbox", "--port", str(self.port), "--state", str(self.state)]
+        env = {**os.environ, "PYTHONPATH": str(PROJECT / "plugins")}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen([*command, *self.args], env=env, stdout=log, stderr=log)
+        end = time.monotonic() + 30
+        while not self.up():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < end, "the local vendor did not start"
+            time.sleep(0.05)
+
+    def up(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/health", timeout=1).is_success
+        except httpx.HTTPError:
+            return False
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(10)
+
+    def calls(self) -> list[tuple[str, str, int]]:
+        """Every call so far: method, path, status."""
+        import sqlite3
+
+        with sqlite3.connect(self.state) as db:
+            return db.execute("SELECT method, path, status FROM calls ORDER BY seq").fetchall()
+
+    def creates(self) -> int:
+        """How many batches were asked for."""
+        made = ("/v1/messages/batches", "/v1/batches", ":batchGenerateContent")
+        return sum(method == "POST" and path.endswith(made) for method, path, _ in self.calls())
+
+
+@pytest.fixture(scope="session")
+def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """One local vendor for all tests that only use it."""
+    made = Sandbox(tmp_path_factory.mktemp("sandbox"), "--batch-seconds", "0.3", "--cancel-seconds", "0.2")
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    """A local vendor of one's own, to stop, start and count."""
+    made = Sandbox(tmp_path, "--batch-seconds", "0.3", "--cancel-seconds", "0.2")
+    yield made
+    made.kill()
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, hosts_: dict[str, str], key: str = "sandbox-key") -> None:
+    """Airflow connections to a local vendor, as environment variables: the way a deployment may set them."""
+    for vendor, host in hosts_.items():
+        kind = vendor if vendor != "gemini" else "generic"
+        value = json.dumps({"conn_type": kind, "host": host, "password": key})
+        monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", value)
+
+
+@pytest.fixture
+def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty queue folder, with a folder for each workflow."""
+    from overnight.workflow import workflow_names
+
+    folder = tmp_path / "queue"
+    for name in workflow_names():
+        (folder / name).mkdir(parents=True)
+    monkeypatch.setenv("OVERNIGHT_QUEUE_DIR", str(folder))
+    monkeypatch.setenv("OVERNIGHT_RAW_DIR", str(tmp_path / "raw"))
+    return folder
+
+
+@pytest.fixture
+def vendors(shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """Connections to the shared local vendor."""
+    connect(monkeypatch, shared_sandbox.hosts)
+    return shared_sandbox
+
+
+def unprivileged() -> pwd.struct_passwd | None:
+    """A user without rights, for servers that refuse to run as root."""
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+
+def closed_port() -> int:
+    """A port where nobody answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

