@@ -5,11 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.conftest import PROJECT, Sandbox
-from tests.support.night import Night
 
 from overnight.ledger.connect import Ledger
 from overnight.workflow import workflow_names
+from tests.conftest import PROJECT, Sandbox
+from tests.support.night import Night
 
 
 @pytest.mark.parametrize("workflow", workflow_names())

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from overnight.batches.run import BatchOperator
     from overnight.governance.check import CheckOperator
-    from overnight.schedule import morning, nightly
     from overnight.queues.drain import DrainOperator
     from overnight.review.collect import CollectOperator
     from overnight.review.export import ExportOperator
+    from overnight.schedule import morning, nightly
     from overnight.validation.validate import ValidateOperator
 
 _FROM = {

@@ -11,7 +11,7 @@ from overnight.brand import brand
 from overnight.clock import NOW, SCHEDULED
 from overnight.workflow import workflow as find_workflow
 
-RETRIES = {"retries": 2, "retry_delay": timedelta(minutes=1), "on_failure_callback": task_failed}
+RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=30), "on_failure_callback": task_failed}
 
 
 def nightly(workflow: str) -> dict[str, Any]:

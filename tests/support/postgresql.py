@@ -23,7 +23,7 @@ def serve() -> Iterator[str]:
     """A server on a free loopback port; its data is gone afterwards."""
     user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
     # Short and in /tmp: other users' folders may be closed to `nobody`, and a socket's path may not be long.
-    folder = Path(tempfile.mkdtemp(prefix="overnight-pg-", dir="/tmp"))  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="overnight-pg-", dir="/tmp"))
     if user is not None:
         os.chown(folder, user.pw_uid, user.pw_gid)
     binaries = _readable(folder) if user is not None else BIN

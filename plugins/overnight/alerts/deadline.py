@@ -9,7 +9,7 @@ import asyncio
 from datetime import datetime, time, timedelta
 from typing import Any
 
-from airflow.sdk import AsyncCallback, BaseDeadlineReference, DeadlineAlert
+from airflow.sdk import AsyncCallback, BaseDeadlineReference, DeadlineAlert  # type: ignore[attr-defined]
 
 from overnight.clock import NOW, SCHEDULED, NightTimes, clock, utcnow
 

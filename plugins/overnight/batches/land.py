@@ -117,7 +117,8 @@ class Landing:
         return {
             "item_id": row.item_id, "step_id": row.step_id, "request_id": row.request_id,
             "vendor": self.batch["vendor"], "attempt": row.attempt, "state": judged.state, "output": judged.output,
-            "error": judged.error, "retryable": judged.retryable, "model": result.model if result else None, "input_tokens": usage.input,
+            "error": judged.error, "retryable": judged.retryable,
+            "model": result.model if result else None, "input_tokens": usage.input,
             "cache_read_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write,
             "output_tokens": usage.output, "reasoning_tokens": usage.reasoning,
             "cost_usd": batch_usd, "realtime_cost_usd": realtime_usd,

@@ -19,7 +19,7 @@ HEADROOM = 0.8  # of the vendor's limit in bytes: the wire adds a little, and a 
 
 
 def plan(
-    conn: Connection, workflow: Workflow, night: Night, step_id: int, items: Sequence[Mapping[str, Any]], *,
+    conn: Connection, workflow: Workflow, night: Night, step_id: int, items: Sequence[Mapping[Any, Any]], *,
     actor: Actor, now: datetime, step: int = 0, attempt: int = 1,
 ) -> list[int]:  # fmt: skip
     """Write the requests and batches of one step into the ledger; returns the batches' ids."""
@@ -58,7 +58,7 @@ def cut(sized: Iterable[tuple[dict[str, Any], int]], facts: VendorFacts, most: i
 
 
 def _sized(
-    vendor: type[Vendor], workflow: Workflow, night: Night, prompt: prompts.Prompt, items: Sequence[Mapping[str, Any]]
+    vendor: type[Vendor], workflow: Workflow, night: Night, prompt: prompts.Prompt, items: Sequence[Mapping[Any, Any]]
 ) -> Iterator[tuple[dict[str, Any], int]]:
     """Each item's request, and how many bytes it is on the wire (measured once for the shared part)."""
     empty = Line("x" * naming.MAX_CUSTOM_ID, night["model"], prompt.system, "", prompt.schema, prompt.schema_name, 1)

@@ -19,19 +19,31 @@ from overnight.batches.vendor import Vendor
 from overnight.clock import utcnow
 
 VERSION = 1
+FIRST_LOOK_S = 10.0
+"""No vendor answers sooner (Anthropic asks for ten seconds between looks), and Airflow fails a task for retry when its
+trigger fires before the scheduler has read that it deferred (seen on 3.3.2: five seconds late on two busy cores)."""
 
 
 class BatchTrigger(BaseTrigger):
     """Fires once: `land` (the batch ended), `cut` (its time is up) or `fail` (it cannot be asked any more)."""
 
-    def __init__(self, *, vendor: str, vendor_batch_id: str, until: str, interval_s: float, version: int = VERSION) -> None:
+    def __init__(
+        self,
+        *,
+        vendor: str,
+        vendor_batch_id: str,
+        until: str,
+        interval_s: float,
+        first_look_s: float = FIRST_LOOK_S,
+        version: int = VERSION,
+    ) -> None:
         super().__init__()
         self.vendor, self.vendor_batch_id, self.until = vendor, vendor_batch_id, until
-        self.interval_s, self.version = interval_s, version
+        self.interval_s, self.first_look_s, self.version = interval_s, first_look_s, version
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Path and arguments, as Airflow stores them in its database in clear text."""
-        names = ("vendor", "vendor_batch_id", "until", "interval_s", "version")
+        names = ("vendor", "vendor_batch_id", "until", "interval_s", "first_look_s", "version")
         return f"{__name__}.{type(self).__name__}", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -50,6 +62,7 @@ class BatchTrigger(BaseTrigger):
             "interval_s": self.interval_s,
             "dice": dice,
         }
+        await asyncio.sleep(self.first_look_s)
         while True:
             try:
                 progress = await vendor.poll(self.vendor_batch_id)

@@ -181,6 +181,6 @@ class Vendor(ABC):
 
 def vendor_class(name: str) -> type[Vendor]:
     """The vendor called `name`; an unknown name is answered with the ones there are."""
-    found = finder.find("overnight.batches.vendors", name).VENDOR
+    found: type[Vendor] = finder.find("overnight.batches.vendors", name).VENDOR
     assert issubclass(found, Vendor), f"overnight/batches/vendors/{name}.py declares no VENDOR"  # noqa: S101
     return found

@@ -1,17 +1,16 @@
 """Alerts as the ledger keeps them: one row per trouble, however often it shows itself."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
 from overnight.ledger import audit
 from overnight.ledger.audit import Actor, Entry
+from overnight.ledger.rows import Row
 from overnight.ledger.tables import alerts
 
 
-def raise_once(conn: Connection, alert: Mapping[str, Any], *, actor: Actor, now: datetime) -> bool:
+def raise_once(conn: Connection, alert: Row, *, actor: Actor, now: datetime) -> bool:
     """Write an alert, or count a repetition of the one with the same `dedupe_key`; returns whether it is new."""
     query = select(alerts).where(alerts.c.dedupe_key == alert["dedupe_key"])
     earlier = conn.execute(query.with_for_update()).mappings().one_or_none()
@@ -28,7 +27,7 @@ def raise_once(conn: Connection, alert: Mapping[str, Any], *, actor: Actor, now:
     return False
 
 
-def of_night(conn: Connection, workflow: str, night: str) -> list[Mapping[str, Any]]:
+def of_night(conn: Connection, workflow: str, night: str) -> list[Row]:
     """The alerts of one night, oldest first."""
     query = select(alerts).where(alerts.c.workflow == workflow, alerts.c.night == night)
     return list(conn.execute(query.order_by(alerts.c.id)).mappings())

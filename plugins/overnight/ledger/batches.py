@@ -3,7 +3,7 @@
 The intent to submit is committed (`submitting`) before a vendor hears of it (law 2). Nothing here talks to a vendor.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,26 +13,27 @@ from sqlalchemy.dialects import postgresql, sqlite
 from overnight.ledger import transitions
 from overnight.ledger.audit import Actor
 from overnight.ledger.errors import LedgerError
+from overnight.ledger.rows import Row
 from overnight.ledger.states import BatchState, RequestState
 from overnight.ledger.tables import batches, nights, prompts, request_items, requests
 
-Batch = Mapping[str, Any]
+Batch = Row
 """One row of `batches`, with the night's `workflow`, `night`, `cutoff_at` and `start_at` beside it."""
 
 
-def keep_prompt(conn: Connection, prompt: Mapping[str, Any]) -> None:
+def keep_prompt(conn: Connection, prompt: Row) -> None:
     """The shared part of the requests, once per version."""
     make = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
     conn.execute(make(prompts).values(**prompt).on_conflict_do_nothing(index_elements=["hash"]))
 
 
 def plan(
-    conn: Connection, batch: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], *, workflow: str, actor: Actor,
+    conn: Connection, batch: Row, lines: Sequence[Row], *, workflow: str, actor: Actor,
     now: datetime,
 ) -> int:  # fmt: skip
     """A batch that is to be sent, with its requests; each line names its `item_ids`. Returns the batch's id."""
     values = {**batch, "state": BatchState.PLANNED, "request_count": len(lines)}
-    batch_id = conn.execute(insert(batches).values(values).returning(batches.c.id)).scalar_one()
+    batch_id: int = conn.execute(insert(batches).values(values).returning(batches.c.id)).scalar_one()
     shared = {"step_id": batch["step_id"], "batch_id": batch_id, "vendor": batch["vendor"], "attempt": batch["attempt"]}
     for start in range(0, len(lines), transitions.CHUNK):
         chunk = lines[start : start + transitions.CHUNK]
@@ -46,7 +47,7 @@ def plan(
     return batch_id
 
 
-def _carry(conn: Connection, ids: Sequence[int], chunk: Sequence[Mapping[str, Any]], shared: dict[str, Any]) -> None:
+def _carry(conn: Connection, ids: Sequence[int], chunk: Sequence[Row], shared: dict[str, Any]) -> None:
     facts = {k: shared[k] for k in ("step_id", "vendor", "attempt")}
     conn.execute(
         insert(request_items),
@@ -77,7 +78,7 @@ def ids_of_night(conn: Connection, night_id: int) -> list[int]:
     return list(conn.execute(query).scalars())
 
 
-def lines(conn: Connection, batch_id: int) -> Iterator[Mapping[str, Any]]:
+def lines(conn: Connection, batch_id: int) -> Iterator[Row]:
     """The batch's requests with their prompt, one by one: custom_id, content, max_output_tokens, system, schema."""
     query = (
         select(

@@ -1,7 +1,7 @@
 """Nights and their steps: opened once per Dag run, closed only when the conservation law holds."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -10,14 +10,15 @@ from sqlalchemy import Connection, insert, select, update
 from overnight.ledger import transitions
 from overnight.ledger.audit import Actor
 from overnight.ledger.errors import ConservationBroken, LedgerError, NightTaken
+from overnight.ledger.rows import Row
 from overnight.ledger.states import ItemState, NightState, Outcome, StepState
 from overnight.ledger.tables import items, night_items, nights, step_items, steps
 
-Night = Mapping[str, Any]
+Night = Row
 """One row of `nights`, by column name."""
 
 
-def open_night(conn: Connection, *, facts: Mapping[str, Any], actor: Actor, now: datetime) -> Night:
+def open_night(conn: Connection, *, facts: Row, actor: Actor, now: datetime) -> Night:
     """The night of a Dag run: the one it opened before (a retry, a clear), or a new one.
 
     Raises:

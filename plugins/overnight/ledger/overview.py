@@ -1,17 +1,17 @@
 """What ops asks: each night's state, its items by state, its batches, its cost. Reads only."""
 
 from collections import Counter
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from overnight.ledger import alerts
+from overnight.ledger.rows import Row
 from overnight.ledger.tables import answers, batches, decisions, items, night_items, nights, requests
 
 
-def list_nights(conn: Connection, workflow: str | None = None, limit: int = 50) -> list[Mapping[str, Any]]:
+def list_nights(conn: Connection, workflow: str | None = None, limit: int = 50) -> list[Row]:
     """Nights, newest first."""
     query = select(nights).order_by(nights.c.id.desc()).limit(limit)
     if workflow:
@@ -19,7 +19,7 @@ def list_nights(conn: Connection, workflow: str | None = None, limit: int = 50) 
     return list(conn.execute(query).mappings())
 
 
-def describe(conn: Connection, night: Mapping[str, Any]) -> dict[str, Any]:
+def describe(conn: Connection, night: Row) -> dict[str, Any]:
     """One night in figures: counts per item state and outcome, batches per state, tokens, cost in USD, alerts."""
     night_id = night["id"]
     return {

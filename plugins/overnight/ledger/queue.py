@@ -3,21 +3,21 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
 from overnight.ledger import transitions
 from overnight.ledger.audit import Actor
+from overnight.ledger.rows import Row
 from overnight.ledger.states import ItemState
 from overnight.ledger.tables import items, nights
 
 WAITING_STATES = (ItemState.WAITING, ItemState.CARRIED_OVER, ItemState.REWORK)
 
 
-def known_rows(conn: Connection, workflow: str, source: str, keys: Iterable[str]) -> dict[str, list[Mapping[str, Any]]]:
+def known_rows(conn: Connection, workflow: str, source: str, keys: Iterable[str]) -> dict[str, list[Row]]:
     """What the ledger holds for these row ids, newest last: id, content_hash, state, message and the night's label."""
-    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    found: dict[str, list[Row]] = defaultdict(list)
     columns = (items.c.id, items.c.key, items.c.content_hash, items.c.state, items.c.message, nights.c.night)
     for chunk in transitions.chunks(keys, transitions.CHUNK):
         query = (
@@ -31,9 +31,7 @@ def known_rows(conn: Connection, workflow: str, source: str, keys: Iterable[str]
     return found
 
 
-def add(
-    conn: Connection, rows: Sequence[Mapping[str, Any]], state: ItemState, *, workflow: str, actor: Actor, now: datetime
-) -> list[int]:
+def add(conn: Connection, rows: Sequence[Row], state: ItemState, *, workflow: str, actor: Actor, now: datetime) -> list[int]:
     """New rows of the queue, in `state`; returns their ids in the order given."""
     ids: list[int] = []
     for start in range(0, len(rows), transitions.CHUNK):
@@ -44,7 +42,7 @@ def add(
     return ids
 
 
-def waiting(conn: Connection, workflow: str) -> list[Mapping[str, Any]]:
+def waiting(conn: Connection, workflow: str) -> list[Row]:
     """Items that may be locked tonight: waiting, carried over or sent back, and not in doubt at a vendor."""
     columns = (
         items.c.id, items.c.source, items.c.source_ref, items.c.key, items.c.content_hash, items.c.state,
@@ -66,9 +64,9 @@ def age(conn: Connection, ids: Iterable[int]) -> None:
         conn.execute(update(items).where(items.c.id.in_(chunk)).values(nights_waited=items.c.nights_waited + 1))
 
 
-def by_ids(conn: Connection, ids: Iterable[int]) -> list[Mapping[str, Any]]:
+def by_ids(conn: Connection, ids: Iterable[int]) -> list[Row]:
     """Whole item rows, in the order of their ids."""
-    rows: list[Mapping[str, Any]] = []
+    rows: list[Row] = []
     for chunk in transitions.chunks(sorted(ids), transitions.CHUNK):
         rows += conn.execute(select(items).where(items.c.id.in_(chunk)).order_by(items.c.id)).mappings()
     return rows

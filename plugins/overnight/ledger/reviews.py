@@ -1,14 +1,14 @@
 """The morning: what is staged for review, and what people decided. A decision is a row; nothing undecided is approved."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
 from overnight.ledger import audit, transitions
 from overnight.ledger.audit import Actor, Entry
 from overnight.ledger.errors import LedgerError
+from overnight.ledger.rows import Row
 from overnight.ledger.states import ItemState, NightState
 from overnight.ledger.tables import alerts, decisions, findings, items, nights
 
@@ -21,7 +21,7 @@ class DecisionRefused(LedgerError):
     """A decision that cannot be taken; the words say why and what to do."""
 
 
-def stage(conn: Connection, placements: Sequence[Mapping[str, Any]]) -> None:
+def stage(conn: Connection, placements: Sequence[Row]) -> None:
     """Where the review shows each staged item: bucket, position, output and its hash (id in `item_id`)."""
     for place in placements:
         values = {k: v for k, v in place.items() if k != "item_id"}
@@ -30,7 +30,7 @@ def stage(conn: Connection, placements: Sequence[Mapping[str, Any]]) -> None:
 
 def entries(
     conn: Connection, night_id: int, buckets: Iterable[str] | None = None, limit: int = 200, offset: int = 0
-) -> list[Mapping[str, Any]]:
+) -> list[Row]:
     """The night's items as the review shows them, riskiest first; failed ones are shown, too, never dropped."""
     shown = (ItemState.STAGED, ItemState.IN_REVIEW, ItemState.APPROVED, ItemState.EDITED, ItemState.REWORK,
              ItemState.DELIVERED, ItemState.FAILED)  # fmt: skip
@@ -51,9 +51,9 @@ def bucket_counts(conn: Connection, night_id: int) -> dict[str, int]:
     return {name: count for name, count in conn.execute(query)}
 
 
-def findings_of(conn: Connection, night_id: int, item_ids: Iterable[int]) -> dict[int, list[Mapping[str, Any]]]:
+def findings_of(conn: Connection, night_id: int, item_ids: Iterable[int]) -> dict[int, list[Row]]:
     """Findings of the given items, by item."""
-    found: dict[int, list[Mapping[str, Any]]] = {}
+    found: dict[int, list[Row]] = {}
     for chunk in transitions.chunks(item_ids, transitions.CHUNK):
         query = select(findings).where(findings.c.night_id == night_id, findings.c.item_id.in_(chunk))
         for row in conn.execute(query.order_by(findings.c.id)).mappings():
@@ -61,16 +61,14 @@ def findings_of(conn: Connection, night_id: int, item_ids: Iterable[int]) -> dic
     return found
 
 
-def effective(conn: Connection, night_id: int) -> dict[int | None, Mapping[str, Any]]:
+def effective(conn: Connection, night_id: int) -> dict[int | None, Row]:
     """The decisions that count, by item; the digest's own under None."""
     query = select(decisions).where(decisions.c.night_id == night_id, decisions.c.superseded_at.is_(None))
     return {row["item_id"]: row for row in conn.execute(query).mappings()}
 
 
-def decide(
-    conn: Connection, night_id: int, item_id: int | None, decision: Mapping[str, Any], *, actor: Actor, now: datetime
-) -> int:
-    """Write one decision. `decision` holds decision, reviewer, surface and, as they apply, reason_code, note, edited, output_hash.
+def decide(conn: Connection, night_id: int, item_id: int | None, decision: Row, *, actor: Actor, now: datetime) -> int:
+    """Write one decision: decision, reviewer, surface and, as they apply, reason_code, note, edited and output_hash.
 
     Raises:
         DecisionRefused: not in review, decided by someone else, already collected, or made on another version.
@@ -86,7 +84,7 @@ def decide(
         _refuse_item(conn, night_id, item_id, decision)
     _supersede(conn, night_id, item_id, decision["reviewer"], now)
     values = {**decision, "night_id": night_id, "item_id": item_id, "decided_at": now}
-    decision_id = conn.execute(insert(decisions).values(values).returning(decisions.c.id)).scalar_one()
+    decision_id: int = conn.execute(insert(decisions).values(values).returning(decisions.c.id)).scalar_one()
     target = Entry(
         "decide", "item" if item_id else "digest", str(item_id or night_id),
         detail={"decision": decision["decision"], "reason": decision.get("reason_code") or "", "surface": decision["surface"]},
@@ -95,7 +93,7 @@ def decide(
     return decision_id
 
 
-def _refuse_item(conn: Connection, night_id: int, item_id: int, decision: Mapping[str, Any]) -> None:
+def _refuse_item(conn: Connection, night_id: int, item_id: int, decision: Row) -> None:
     item = conn.execute(select(items).where(items.c.id == item_id).with_for_update()).mappings().one_or_none()
     if item is None or item["night_id"] != night_id:
         raise DecisionRefused("This item is not in this night's review. Nothing was decided; reload the page.")
@@ -123,7 +121,7 @@ def _supersede(conn: Connection, night_id: int, item_id: int | None, reviewer: s
     conn.execute(update(decisions).where(decisions.c.id == earlier["id"]).values(superseded_at=now))
 
 
-def uncollected(conn: Connection, surface: str) -> list[Mapping[str, Any]]:
+def uncollected(conn: Connection, surface: str) -> list[Row]:
     """Decisions on a surface that have not gone on their way, oldest first."""
     query = (
         select(decisions, nights.c.workflow)
@@ -148,7 +146,7 @@ def collected(conn: Connection, decision_ids: Iterable[int], now: datetime) -> N
         conn.execute(update(decisions).where(decisions.c.id.in_(chunk)).values(collected_at=now))
 
 
-def open_alerts(conn: Connection, limit: int = 20) -> list[Mapping[str, Any]]:
+def open_alerts(conn: Connection, limit: int = 20) -> list[Row]:
     """The newest alerts."""
     return list(conn.execute(select(alerts).order_by(alerts.c.id.desc()).limit(limit)).mappings())
 
@@ -159,7 +157,7 @@ def another_round(conn: Connection, item_ids: Iterable[int]) -> None:
         conn.execute(update(items).where(items.c.id.in_(chunk)).values(rounds=items.c.rounds + 1))
 
 
-def in_review(conn: Connection, night_id: int) -> list[Mapping[str, Any]]:
+def in_review(conn: Connection, night_id: int) -> list[Row]:
     """The night's items that wait for a decision of their own (id and bucket)."""
     query = select(items.c.id, items.c.bucket).where(
         items.c.night_id == night_id, items.c.state == ItemState.IN_REVIEW, items.c.bucket != COVERED
@@ -167,6 +165,6 @@ def in_review(conn: Connection, night_id: int) -> list[Mapping[str, Any]]:
     return list(conn.execute(query).mappings())
 
 
-def item(conn: Connection, item_id: int) -> Mapping[str, Any] | None:
+def item(conn: Connection, item_id: int) -> Row | None:
     """One item, whole."""
     return conn.execute(select(items).where(items.c.id == item_id)).mappings().one_or_none()

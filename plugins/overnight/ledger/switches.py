@@ -1,14 +1,13 @@
 """Kill switches: one for everything, one per workflow. Read before every side effect, thrown and re-armed by a named person."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from overnight.ledger import audit
 from overnight.ledger.audit import Actor, Entry
+from overnight.ledger.rows import Row
 from overnight.ledger.tables import kill_switches
 
 ALL = "*"
@@ -25,7 +24,7 @@ def throw(conn: Connection, scope: str, *, engaged: bool, by: str, reason: str, 
     audit.append(conn, scope, [entry], actor=Actor("human", by), now=now)
 
 
-def engaged(conn: Connection, workflow: str) -> Mapping[str, Any] | None:
+def engaged(conn: Connection, workflow: str) -> Row | None:
     """The switch that stops this workflow now, the global one first; None when it may run."""
     query = select(kill_switches).where(kill_switches.c.scope.in_([ALL, workflow]), kill_switches.c.engaged.is_(True))
     return conn.execute(query.order_by(kill_switches.c.scope)).mappings().first()

@@ -32,13 +32,11 @@ def _histories(conn: Connection) -> Iterator[str]:
     """Replay each row's audit history: every step legal, every step from where the last one ended, the end as stored."""
     for kind, table in _STATEFUL.items():
         stored = {str(row.id): row.state for row in conn.execute(select(table.c.id, table.c.state))}
-        if kind == "request":
-            # A request's birth is its batch's birth: the audit log starts with its first move.
-            told = dict(_replay(conn, kind, born="planned"))
-        else:
-            told = dict(_replay(conn, kind, born=""))
+        # A request's birth is its batch's birth: its own history starts with its first move.
+        born = "planned" if kind == "request" else ""
+        told = dict(_replay(conn, kind, born=born))
         for object_id, state in stored.items():
-            end = told.get(object_id, "planned" if kind == "request" else "nothing")
+            end = told.get(object_id, born)
             if end.startswith("!"):
                 yield f"{kind} {object_id}: {end[1:]}"
             elif end != state:

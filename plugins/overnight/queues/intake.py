@@ -37,7 +37,7 @@ class Intake:
     new: list[Candidate] = field(default_factory=list)
     rejected: list[tuple[Candidate, str]] = field(default_factory=list)
     repeated: list[RowAnswer] = field(default_factory=list)
-    known: list[tuple[SourceRow, Mapping[str, Any]]] = field(default_factory=list)
+    known: list[tuple[SourceRow, Mapping[Any, Any]]] = field(default_factory=list)
 
 
 def columns_of(workflow: Workflow) -> Columns:
@@ -49,7 +49,7 @@ def columns_of(workflow: Workflow) -> Columns:
     )
 
 
-def sort(workflow: Workflow, rows: Iterable[SourceRow], known: Mapping[str, Sequence[Mapping[str, Any]]]) -> Intake:
+def sort(workflow: Workflow, rows: Iterable[SourceRow], known: Mapping[str, Sequence[Mapping[Any, Any]]]) -> Intake:
     """Validate and dedupe the rows of one look.
 
     Args:
@@ -96,7 +96,7 @@ def _judge(workflow: Workflow, row: SourceRow, key: str) -> tuple[str | None, Ca
     return problem, Candidate(row.ref, name, _hash(data, context), data, PRIORITIES.get(priority, 0), context)
 
 
-def _hash(data: Mapping[str, Any], context: str | None) -> str:
+def _hash(data: Mapping[Any, Any], context: str | None) -> str:
     text = json.dumps([data, context], sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -125,7 +125,7 @@ def in_words(model: type[BaseModel], error: ValidationError) -> str:
     return "; ".join(parts[:5])[:500]
 
 
-def _got(fault: Mapping[str, Any]) -> str:
+def _got(fault: Mapping[Any, Any]) -> str:
     value = fault.get("input")
     if fault["type"] == "missing" or isinstance(value, dict):
         return ""
@@ -134,10 +134,10 @@ def _got(fault: Mapping[str, Any]) -> str:
     return f" (got {value!r})" if isinstance(value, str | int | float) else ""
 
 
-def order(waiting: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def order(waiting: Sequence[Mapping[Any, Any]]) -> list[Mapping[Any, Any]]:
     """Who goes first: sent back by a reviewer, then by priority, then by nights waited, then first come."""
 
-    def rank(item: Mapping[str, Any]) -> tuple[Any, ...]:
+    def rank(item: Mapping[Any, Any]) -> tuple[Any, ...]:
         return (
             item["state"] != ItemState.REWORK,
             -item["priority"] - min(item["nights_waited"], 3),  # three nights over the cap lift anything to the top

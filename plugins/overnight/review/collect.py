@@ -58,7 +58,7 @@ def _take(ledger: Ledger, found: dict[str, Any], now: datetime) -> bool:
     return True
 
 
-def _apply(conn: Connection, decision: Mapping[str, Any], *, actor: Actor, now: datetime) -> int:
+def _apply(conn: Connection, decision: Mapping[Any, Any], *, actor: Actor, now: datetime) -> int:
     """Move the item, or all items that the digest speaks for; returns how many moved."""
     to = _STATES[decision["decision"]]
     ids = [decision["item_id"]] if decision["item_id"] else reviews.covered_ids(conn, decision["night_id"])

@@ -368,7 +368,7 @@ def _chat(body: dict[str, Any], cached: int) -> dict[str, Any]:
     whole = tokens(text) <= ask.max_tokens
     text = text if whole else text[: ask.max_tokens * 4]
     used, made = tokens(ask.system) + tokens(ask.content), tokens(text)
-    message = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
     return {
         "id": new_id("chatcmpl-"), "object": "chat.completion", "created": 0, "model": ask.model,
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop" if whole else "length"}],

@@ -77,9 +77,9 @@ def _open(conn: Connection, night_id: int, decided: Mapping[int | None, Any]) ->
 
 
 def _entry(
-    row: Mapping[str, Any],
-    findings: list[Mapping[str, Any]],
-    decision: Mapping[str, Any] | None,
+    row: Mapping[Any, Any],
+    findings: list[Mapping[Any, Any]],
+    decision: Mapping[Any, Any] | None,
     declared: Workflow | None,
 ) -> dict[str, Any]:
     title = declared.review.title(row["input"]) if declared else row["key"]
@@ -158,7 +158,7 @@ def _title(name: str) -> str:
     return declared.title if declared else name
 
 
-def _local(night: Mapping[str, Any]) -> dict[str, str]:
+def _local(night: Mapping[Any, Any]) -> dict[str, str]:
     tz = ZoneInfo(night["timezone"])
     return {
         f"{name}_local": night[f"{name}_at"].astimezone(tz).strftime("%a %d %b %H:%M")

@@ -54,7 +54,7 @@ def validate(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int
         return nights.conservation(conn, night["id"])
 
 
-def _row(answer: Mapping[str, Any], found: Mapping[int, Sequence[Mapping[str, Any]]]) -> NightRow:
+def _row(answer: Mapping[Any, Any], found: Mapping[int, Sequence[Mapping[Any, Any]]]) -> NightRow:
     findings = tuple(
         Finding(f["rule"], Severity(f["severity"]), f["message"], f["field"], f["evidence"])
         for f in found.get(answer["item_id"], ())
@@ -103,7 +103,7 @@ def _digest(workflow: Workflow, rows: Sequence[NightRow], seed: str) -> tuple[di
 
 
 def _settle(
-    conn: Connection, task: NightTask, night: Night, landed: Sequence[Mapping[str, Any]], verdict: _Verdict, *,
+    conn: Connection, task: NightTask, night: Night, landed: Sequence[Mapping[Any, Any]], verdict: _Verdict, *,
     now: datetime,
 ) -> None:  # fmt: skip
     common: dict[str, Any] = {"actor": task.actor, "now": now}
@@ -137,7 +137,7 @@ def _place(row: NightRow, position: int, verdict: _Verdict) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _failures(conn: Connection, workflow: Workflow, landed: Sequence[Mapping[str, Any]], verdict: _Verdict) -> dict[int, str]:
+def _failures(conn: Connection, workflow: Workflow, landed: Sequence[Mapping[Any, Any]], verdict: _Verdict) -> dict[int, str]:
     """Items with no good answer that another night would not help: shown to people, never dropped."""
     reasons = dict(verdict.failed)
     tries = _nights_tried(conn, [answer["item_id"] for answer in landed])

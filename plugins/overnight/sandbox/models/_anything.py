@@ -35,9 +35,7 @@ def _by_type(schema: dict[str, Any], root: dict[str, Any], dice: random.Random) 
             return dice.randint(int(schema.get("minimum", 0)), int(schema.get("maximum", 10)))
         case "number":
             return round(dice.uniform(schema.get("minimum", 0.0), schema.get("maximum", 1.0)), 2)
-        case "boolean":
-            return dice.random() < 0.5
-        case "null":
-            return None
+        case "boolean" | "null" as plain:
+            return None if plain == "null" else dice.random() < 0.5
     words = " ".join(dice.choice(_WORDS) for _ in range(4)).ljust(schema.get("minLength", 0), ".")
     return words[: schema.get("maxLength", 200)]

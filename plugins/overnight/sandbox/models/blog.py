@@ -32,6 +32,12 @@ _ASK = ("What should I look at first", "How do I know it suits me", "Who is it w
         "What changes with the season", "What do people get wrong")  # fmt: skip
 
 
+_TAIL = (
+    "Choose for the day you really have, not the one on the poster, try it at home before you decide, and keep what is left "
+    "over for a second, simpler one that you will not mind getting dirty."
+)
+
+
 def write(ask: Ask) -> dict[str, Any]:
     """The draft for the brief in the prompt; a reviewer's note is taken to heart as far as a template can."""
     brief, note = ask.block("item"), str(ask.block("reviewer_note").get("text", ""))
@@ -60,7 +66,7 @@ def write(ask: Ask) -> dict[str, Any]:
 
 def _quick(query: str, facts: list[str]) -> str:
     words = f"{query.capitalize()}? In short: {facts[0]}. {facts[-1]}.".split()
-    tail = ["Choose", "for", "the", "day", "you", "really", "have,", "not", "the", "one", "on", "the", "poster,", "try", "it", "at", "home", "before", "you", "decide,", "and", "keep", "what", "is", "left", "over", "for", "a", "second,", "simpler", "one", "that", "you", "will", "not", "mind", "getting", "dirty."]  # fmt: skip
+    tail = _TAIL.split()
     return _close(" ".join((words + tail)[:50]))
 
 

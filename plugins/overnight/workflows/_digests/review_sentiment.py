@@ -76,7 +76,7 @@ def _net(labels: pd.Series) -> float:
 
 def _aspects(aspects: pd.DataFrame) -> list[dict[str, Any]]:
     """Aspects by how often they are spoken of badly, with quotes that prove it."""
-    table = []
+    table: list[dict[str, Any]] = []
     for name, group in aspects.groupby("aspect"):
         counts = group["sentiment"].value_counts()
         bad = group[group["sentiment"] == "negative"].sort_values("item_id")
@@ -96,7 +96,7 @@ def _skus(reviews: pd.DataFrame) -> list[dict[str, Any]]:
     """Products with the most negative reviews; those with one review alone say little and come last."""
     if not len(reviews):
         return []
-    table = [
+    table: list[dict[str, Any]] = [
         {"sku": str(sku), "reviews": len(group), "negative": int((group["overall"] == "negative").sum()),
          "net": _net(group["overall"]), "mean_stars": round(float(group["rating"].mean()), 2)}
         for sku, group in reviews.groupby("sku")
