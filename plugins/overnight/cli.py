@@ -12,7 +12,7 @@ from rich.table import Table
 from overnight.clock import utcnow
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Overnight: what ops asks and does.")
-out = Console(highlight=False)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 @app.command()

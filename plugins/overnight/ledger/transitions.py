@@ -94,9 +94,9 @@ def _refuse_illegal(kind: str, chunk: Sequence[int], before: dict[int, str], to:
     moves = MOVES[kind]
     for i in chunk:
         if i not in before:
-            raise IllegalMove(f"{kind} {i} is not in the ledger, so it cannot become {to!r}. Nothing was changed.")
+            raise IllegalMove(f"{kind} {i} is not in the ledger, so it cannot become {str(to)!r}. Nothing was changed.")
         if to not in moves[before[i]]:
             allowed = ", ".join(sorted(moves[before[i]])) or "nothing: it is an end"
             raise IllegalMove(
-                f"{kind} {i} is {before[i]!r} and cannot become {to!r}; what may follow is {allowed}. Nothing was changed."
+                f"{kind} {i} is {before[i]!r} and cannot become {str(to)!r}; what may follow is {allowed}. Nothing was changed."
             )

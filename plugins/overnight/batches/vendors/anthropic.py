@@ -90,8 +90,12 @@ class AnthropicVendor(Vendor):
 
     async def _first_custom_id(self, vendor_batch_id: str) -> str | None:
         async with _errors(looking=True):
-            async for entry in await self._call().messages.batches.results(vendor_batch_id):
-                return str(entry.custom_id)
+            decoder = await self._call().messages.batches.results(vendor_batch_id)
+            try:
+                async for entry in decoder:
+                    return str(entry.custom_id)
+            finally:
+                await decoder.close()
         return None
 
     async def poll(self, vendor_batch_id: str) -> Progress:

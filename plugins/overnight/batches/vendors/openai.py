@@ -120,7 +120,7 @@ class OpenAIVendor(Vendor):
     def read(self, raw: bytes) -> Result:
         """A row has a response with a status of its own, or an error."""
         row = json.loads(raw)
-        custom_id, response = row["custom_id"], row.get("response")
+        custom_id, response = row["custom_id"], row["response"]
         body = (response or {}).get("body") or {}
         if response is not None and response.get("status_code") == 200:
             return _read_response(custom_id, body)

@@ -1,0 +1,54 @@
+"""A night that is killed at any commit and then run again: nothing lost, nothing paid twice."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests.conftest import PROJECT, Sandbox, connect
+from tests.support.night import queue_file
+
+QUEUES = {
+    "review_sentiment": "review_id,sku,rating,body\n" + "".join(f"r{n},S,5,Soft fabric number {n}.\n" for n in range(4)),
+    "blog_drafts": (
+        "brief_id,title,primary_query,facts,author,min_words,max_words\n"
+        + "".join(f"b{n},A title number {n},a query,One fact here|Another fact,Jo Writer,200,500\n" for n in range(2))
+    ),
+}
+
+
+def paid_twice(sandbox: Sandbox) -> list[tuple[str, int]]:
+    """Requests that the vendor accepted more than once, whatever batch they came in."""
+    with closing(sqlite3.connect(sandbox.state)) as db:
+        return db.execute("SELECT custom_id, count(*) FROM requests GROUP BY custom_id HAVING count(*) > 1").fetchall()
+
+
+@pytest.mark.parametrize("workflow", sorted(QUEUES))
+def test_a_night_killed_at_any_commit_is_finished_by_running_it_again(
+    workflow: str, sandbox: Sandbox, queue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before each commit is after the one before it and after every call in between: each is a place to die, each is healed."""
+    connect(monkeypatch, sandbox.hosts)
+    queue_file(queue, workflow, "a.csv", QUEUES[workflow])
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.support.killed_night", workflow, str(tmp_path)],
+        cwd=PROJECT, env={**os.environ, "PYTHONPATH": f"{PROJECT / 'plugins'}:{PROJECT}"}, capture_output=True, text=True,
+        timeout=240, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    report = json.loads(ran.stdout.splitlines()[-1])
+    assert report["commits"] >= 8
+    assert report["killed"] == report["commits"]
+    assert report["unfinished"] == []
+    rows = QUEUES[workflow].count("\n") - 1
+    for night in report["nights"]:
+        assert night["problems"] == [], f"killed at commit {night['kill_at']}"
+        assert night["state"] == "closed"
+        assert night["outcomes"]["locked"] == night["outcomes"]["staged"] == rows
+    assert sandbox.creates() == report["commits"] + 1, "a batch was created twice"
+    assert paid_twice(sandbox) == []
+    print(f"{workflow}: {report['killed']} kills, 0 items lost, 0 answers paid twice")  # noqa: T201
