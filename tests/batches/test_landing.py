@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import Sandbox
-from tests.support.night import Night, queue_file, wait_ended
 
 from overnight.batches import raw
 from overnight.ledger.connect import Ledger
+from tests.conftest import Sandbox
+from tests.support.night import Night, queue_file, wait_ended
 
 HEADER = "review_id,sku,rating,body\n"
 

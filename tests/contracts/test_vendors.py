@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.conftest import Sandbox, closed_port, connect
-from tests.support.night import wait_ended
 
 from overnight import finder, prompts
 from overnight.batches import clients, naming
 from overnight.batches.errors import AuthFailed, BadRequest, CannotLook, Gone, TryLater
 from overnight.batches.vendor import Line, Phase, Progress, Receipt, Result, Ticket, Verdict, vendor_class
 from overnight.workflow import workflow
+from tests.conftest import Sandbox, closed_port, connect
+from tests.support.night import wait_ended
 
 VENDORS = finder.names("overnight.batches.vendors")
 MODELS = {"anthropic": "claude-haiku-4-5", "openai": "gpt-5-nano", "gemini": "gemini-2.5-flash"}
@@ -83,7 +83,9 @@ def test_an_answer_that_was_cut_off_is_told_apart_from_a_good_one(vendor: str, v
     assert {result.verdict for result in results.values()} == {Verdict.TRUNCATED}
 
 
-def test_a_cancelled_batch_ends_and_keeps_what_was_finished(vendor: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancelled_batch_ends_and_keeps_what_was_finished(
+    vendor: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Cancel, wait for the end: every request is there, finished or cancelled."""
     sandbox.kill()
     sandbox.args = ("--batch-seconds", "30", "--cancel-seconds", "0.2")

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from tests.conftest import PROJECT, Sandbox, connect
 from tests.support.night import queue_file
 

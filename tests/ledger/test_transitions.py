@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.conftest import PROJECT
 
 from overnight.ledger import nights, queue, transitions, verify
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger
 from overnight.ledger.errors import ConservationBroken, IllegalMove, NightTaken
 from overnight.ledger.states import MOVES, ItemState, NightState, Outcome
+from tests.conftest import PROJECT
 
 NOW = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
 ME = Actor("agent", "blog_drafts")

@@ -4,12 +4,12 @@ import csv
 from pathlib import Path
 
 import pytest
-from tests.conftest import Sandbox
-from tests.support.night import Night, queue_file
 
 from overnight.ledger import overview
 from overnight.ledger import queue as queue_rows
 from overnight.ledger.connect import Ledger
+from tests.conftest import Sandbox
+from tests.support.night import Night, queue_file
 
 HEADER = "review_id,source,sku,rating,title,body,department,class\n"
 GOOD = "r1,store,S1,5,Nice,Lovely and warm,Tops,Knits\n"

@@ -12,6 +12,7 @@ import openai
 import pytest
 from google import genai
 from google.genai import types
+
 from tests.conftest import PROJECT, Sandbox
 
 RECORDED = PROJECT.parent / "shared" / "recorded"
@@ -152,7 +153,9 @@ def test_openai_chat_completions_are_spoken_too(shared_sandbox: Sandbox) -> None
         (b"\n", "empty_file", None),
     ],
 )
-def test_openai_fails_the_whole_batch_later_for_one_bad_line(shared_sandbox: Sandbox, content: bytes, code: str, line: Any) -> None:
+def test_openai_fails_the_whole_batch_later_for_one_bad_line(
+    shared_sandbox: Sandbox, content: bytes, code: str, line: Any
+) -> None:
     """Create answers 200; the batch fails at validation and names the line."""
     client = openai_client(shared_sandbox)
     made = openai_batch(client, content)
@@ -225,9 +228,7 @@ def test_an_anthropic_batch_has_the_fields_of_a_recorded_one(shared_sandbox: San
 
 def test_an_openai_batch_has_the_fields_of_a_recorded_one(shared_sandbox: Sandbox) -> None:
     """Every field of the real answer is in ours, with the same type."""
-    name = (
-        "openai/ruby_llm/batch_with_openai_gpt-5-nano_answers_staged_chats_and_appends_the_answers_to_their_conversations.json"
-    )
+    name = "openai/ruby_llm/batch_with_openai_gpt-5-nano_answers_staged_chats_and_appends_the_answers_to_their_conversations.json"
     real = _recorded(name, "POST", "/v1/batches")
     made = openai_batch(openai_client(shared_sandbox), [row(1)])
     ours = httpx.get(f"{shared_sandbox.hosts['openai']}/batches/{made.id}", headers={"authorization": "Bearer k"}).json()

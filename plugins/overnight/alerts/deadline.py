@@ -70,10 +70,11 @@ async def not_exported(workflow: str, context: dict[str, Any]) -> str:
 
 def _raise(workflow: str, run_id: str, due: str, now: datetime) -> str:
     from overnight.alerts.notifier import night_alert
-    from overnight.ledger import nights
+    from overnight.ledger import migrate, nights
     from overnight.ledger.connect import open_ledger
 
     ledger = open_ledger()
+    migrate.ensure_current(ledger)  # the trouble may be older than the first check
     with ledger.read() as conn:
         night = nights.find_by_run(conn, workflow, run_id)
     if night is not None and night["exported_at"] is not None:

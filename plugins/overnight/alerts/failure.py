@@ -8,11 +8,12 @@ from overnight.clock import utcnow
 def task_failed(context: Any) -> None:
     """Airflow's on_failure_callback, after the last retry. The words are the error's own; they never hold an item's text."""
     from overnight.alerts.notifier import night_alert
-    from overnight.ledger import nights
+    from overnight.ledger import migrate, nights
     from overnight.ledger.connect import open_ledger
 
     instance, run_id = context["ti"], context["dag_run"].run_id
     ledger = open_ledger()
+    migrate.ensure_current(ledger)  # the trouble may be older than the first check
     with ledger.read() as conn:
         night = nights.find_by_run(conn, instance.dag_id, run_id)
     label = night["night"] if night is not None else ""

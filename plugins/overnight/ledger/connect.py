@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -84,7 +85,8 @@ def _as_sqlalchemy(uri: str) -> str:
         case "postgres" | "postgresql" | "postgresql+psycopg":
             return f"postgresql+psycopg://{rest}"
         case "sqlite":
-            return f"sqlite://{rest}" if rest.startswith("/") else f"sqlite:///{rest}"
+            # Airflow quotes the path as a schema; it is an absolute one however many slashes it came with.
+            return f"sqlite:////{unquote(rest).lstrip('/')}"
     raise LedgerError(
         f"The connection {CONN_ID!r} names a {scheme!r} database. The ledger runs on postgres or sqlite. "
         "Nothing was read or written; correct the connection's type and run the task again."

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from overnight.ledger import transitions
 from overnight.ledger.audit import Actor
@@ -136,6 +136,15 @@ def with_outcome(conn: Connection, night_id: int, outcome: str) -> list[int]:
     """The items that left the night by one outcome."""
     query = select(night_items.c.item_id).where(night_items.c.night_id == night_id, night_items.c.outcome == outcome)
     return list(conn.execute(query.order_by(night_items.c.item_id)).scalars())
+
+
+def times_locked(conn: Connection, item_ids: Iterable[int]) -> dict[int, int]:
+    """In how many nights each item was locked, the present one included."""
+    locked: dict[int, int] = {}
+    for chunk in transitions.chunks(item_ids, transitions.CHUNK):
+        query = select(night_items.c.item_id, func.count()).where(night_items.c.item_id.in_(chunk))
+        locked |= {item_id: count for item_id, count in conn.execute(query.group_by(night_items.c.item_id))}
+    return locked
 
 
 def conservation(conn: Connection, night_id: int) -> dict[str, int]:

@@ -70,7 +70,7 @@ def adopt() -> None:
     if "AIRFLOW_HOME" not in os.environ:
         os.environ.update(default().environment())
     # The command line needs no more of Airflow than its connections.
-    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
+    os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
 
 
 def make(home: Home, vendors: dict[str, str], sandbox_port: int, reviews: Path | None) -> dict[str, str]:
@@ -122,6 +122,7 @@ def _environment(home: Home, vendors: dict[str, str], port: int, sandbox_port: i
         "API_AUTH__JWT_SECRET": secrets.token_hex(32),
         "DAG_PROCESSOR__PARSING_PROCESSES": 1,
         "DAG_PROCESSOR__REFRESH_INTERVAL": 5,
+        "LOGGING__LOGGING_LEVEL": "INFO",
         "LOGGING__BASE_LOG_FOLDER": home.airflow / "logs",
         "USAGE_DATA_COLLECTION__ENABLED": False,
         # Worker log and health ports of their own: a second Airflow on this machine must not get in the way.

@@ -12,14 +12,13 @@ from importlib import import_module
 from typing import Any
 
 from airflow.sdk import BaseOperator
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from overnight.clock import utcnow
 from overnight.ledger import answers, nights, reviews, transitions
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
 from overnight.ledger.states import AnswerState, ItemState, NightState, Outcome
-from overnight.ledger.tables import night_items
 from overnight.review import placement
 from overnight.tasks import NightTask, open_task
 from overnight.workflow import Finding, NightRow, Severity, Workflow
@@ -140,7 +139,7 @@ def _place(row: NightRow, position: int, verdict: _Verdict) -> dict[str, Any]:
 def _failures(conn: Connection, workflow: Workflow, landed: Sequence[Mapping[Any, Any]], verdict: _Verdict) -> dict[int, str]:
     """Items with no good answer that another night would not help: shown to people, never dropped."""
     reasons = dict(verdict.failed)
-    tries = _nights_tried(conn, [answer["item_id"] for answer in landed])
+    tries = nights.times_locked(conn, [answer["item_id"] for answer in landed])
     for answer in landed:
         if answer["state"] == AnswerState.VALID:
             continue
@@ -149,13 +148,3 @@ def _failures(conn: Connection, workflow: Workflow, landed: Sequence[Mapping[Any
             suffix = f" (tried {workflow.attempts} nights)" if answer["retryable"] else ""
             reasons[answer["item_id"]] = f"{answer['error'] or answer['state']}{suffix}"
     return reasons
-
-
-def _nights_tried(conn: Connection, item_ids: Sequence[int]) -> dict[int, int]:
-    tried: dict[int, int] = {}
-    for chunk in transitions.chunks(item_ids, transitions.CHUNK):
-        query = (
-            select(night_items.c.item_id, func.count()).where(night_items.c.item_id.in_(chunk)).group_by(night_items.c.item_id)
-        )
-        tried |= {item_id: count for item_id, count in conn.execute(query)}
-    return tried

@@ -1,0 +1,159 @@
+"""The wait and the cutoff, against a real local vendor: what is finished is kept, the rest is carried over, nothing is resent."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from overnight.batches.errors import CannotLook, NotAccepted, TryLater
+from overnight.batches.trigger import BatchTrigger
+from overnight.clock import utcnow
+from overnight.ledger.connect import Ledger
+from tests.conftest import Sandbox, closed_port, connect
+from tests.support.night import Night, queue_file, wait_ended
+
+ROWS = "review_id,sku,rating,body\n" + "".join(f"r{n},S,5,Soft fabric number {n}.\n" for n in range(40))
+
+
+@pytest.fixture
+def slow(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A vendor that takes six seconds for a batch, and half of one to settle a cancel."""
+    sandbox.kill()
+    sandbox.args = ("--batch-seconds", "6", "--cancel-seconds", "0.5")
+    sandbox.start()
+    connect(monkeypatch, sandbox.hosts)
+    return sandbox
+
+
+@pytest.fixture
+def night(sqlite_ledger: Ledger, queue: Path, slow: Sandbox) -> Night:
+    queue_file(queue, "review_sentiment", "a.csv", ROWS)
+    made = Night(sqlite_ledger, "review_sentiment")
+    made.check()
+    made.drain()
+    return made
+
+
+def fired(vendor_batch_id: str, seconds: float, first_look_s: float = 0.0) -> dict[str, str]:
+    trigger = BatchTrigger(
+        vendor="openai", vendor_batch_id=vendor_batch_id, until=(utcnow() + timedelta(seconds=seconds)).isoformat(),
+        interval_s=0.05, first_look_s=first_look_s,
+    )  # fmt: skip
+    path, arguments = trigger.serialize()
+    assert path == "overnight.batches.trigger.BatchTrigger"
+    assert "sandbox-key" not in str(arguments)
+    again = BatchTrigger(**arguments)
+
+    async def first() -> dict[str, str]:
+        async for event in again.run():
+            return event.payload  # type: ignore[no-any-return]
+        raise AssertionError("no event")
+
+    return asyncio.run(first())
+
+
+def test_the_trigger_fires_when_the_batch_ended_and_when_its_time_is_up(night: Night) -> None:
+    """land, cut: the two ordinary ends of the wait; its stored arguments make the same trigger again."""
+    job = night.job(night.planned[0])
+    job.submit(now=night.clock)
+    assert fired(job.batch["vendor_batch_id"], 0.3)["next"] == "cut"
+    assert fired(job.batch["vendor_batch_id"], 60)["next"] == "land"
+
+
+def test_the_trigger_ends_the_wait_for_a_batch_nobody_knows_and_a_refused_key(
+    night: Night, slow: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not wait until morning for what cannot come."""
+    assert fired("batch_unknown", 60)["next"] == "fail"
+    connect(monkeypatch, slow.hosts, key="bad")
+    event = fired("batch_unknown", 60)
+    assert event["next"] == "fail"
+    assert "401" in event["reason"]
+
+
+def test_a_vendor_that_is_away_for_a_while_is_waited_for_until_the_cutoff(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connection refused is not the end of a batch."""
+    connect(monkeypatch, {"openai": f"http://127.0.0.1:{closed_port()}/v1"})
+    assert fired("batch_x", 0.5)["next"] == "cut"
+
+
+def test_at_the_cutoff_the_finished_part_is_kept_and_only_the_rest_is_carried_over(night: Night, slow: Sandbox) -> None:
+    """Cancel, settle, land: locked = staged + carried over, and the next night sends only the rest."""
+    job = night.job(night.planned[0])
+    job.submit(now=night.clock)
+    asyncio.run(asyncio.sleep(3))  # half of the vendor's time: the one wait for a clock, the vendor's own
+    job.cut(now=night.clock)
+    assert job.batch["state"] == "cancelling"
+    wait_ended("openai", job.batch["vendor_batch_id"])
+    job.ended(now=night.clock)
+    landed = job.land(now=night.clock)
+    night.validate()
+    counts = night.export()
+    assert 0 < landed["valid"] < 40
+    assert counts == {"locked": 40, "staged": landed["valid"], "failed": 0, "carried_over": 40 - landed["valid"]}
+    again = Night(night.ledger, "review_sentiment", run_id="manual__2", now=night.now)
+    again.check()
+    (batch_id,) = again.drain()
+    assert again.job(batch_id).batch["request_count"] == counts["carried_over"]
+    assert again.problems() == []
+
+
+def test_what_has_not_settled_by_the_export_is_carried_over_in_doubt_and_not_sent_again(night: Night, slow: Sandbox) -> None:
+    """Nobody knows yet what was finished, so nothing is bought a second time."""
+    job = night.job(night.planned[0])
+    job.submit(now=night.clock)
+    job.cut(now=night.clock)
+    assert job.given_up(job.batch["cutoff_at"] + timedelta(minutes=20), job.batch["cutoff_at"] + timedelta(minutes=20))
+    assert job.carry_over_in_doubt(now=night.clock) == {"carried_over_in_doubt": 40}
+    night.validate()
+    assert night.export() == {"locked": 40, "staged": 0, "failed": 0, "carried_over": 40}
+    again = Night(night.ledger, "review_sentiment", run_id="manual__2", now=night.now)
+    again.check()
+    assert again.drain() == []
+    assert slow.creates() == 1
+    assert again.problems() == []
+
+
+def test_a_create_whose_answer_is_lost_is_found_and_not_repeated(night: Night, slow: Sandbox) -> None:
+    """Killed between the vendor's yes and the ledger's: the next try searches, finds, and sends nothing."""
+    job = night.job(night.planned[0])
+    from overnight.ledger.states import BatchState
+
+    job._move(BatchState.SUBMITTING, night.clock(), intent_at=utcnow())
+    asyncio.run(job._create())  # accepted, and nobody wrote it down
+    fresh = night.job(night.planned[0])
+    fresh.submit(now=night.clock)
+    assert fresh.batch["state"] == "submitted"
+    assert slow.creates() == 1
+
+
+def test_while_the_vendor_cannot_be_searched_the_batch_is_in_doubt_and_the_error_says_so(
+    night: Night, slow: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """'Cannot look' is not 'not there'; when it can be searched and is not there, it is sent."""
+    from overnight.ledger.states import BatchState
+
+    job = night.job(night.planned[0])
+    job._move(BatchState.SUBMITTING, night.clock(), intent_at=utcnow())
+    connect(monkeypatch, {"openai": f"http://127.0.0.1:{closed_port()}/v1"})
+    with pytest.raises(CannotLook, match="held in doubt and not sent again"):
+        night.job(night.planned[0]).submit(now=night.clock)
+    assert night.job(night.planned[0]).batch["state"] == "in_doubt"
+    connect(monkeypatch, slow.hosts)
+    night.job(night.planned[0]).submit(now=night.clock)
+    assert night.job(night.planned[0]).batch["state"] == "submitted"
+    assert slow.creates() == 1
+
+
+def test_a_refused_batch_is_not_lost_and_says_that_nothing_was_bought(
+    night: Night, slow: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that was revoked after the check: mend it, clear the task, the same requests go."""
+    connect(monkeypatch, slow.hosts, key="bad")
+    with pytest.raises((NotAccepted, TryLater), match="Nothing was bought, nothing is lost"):
+        night.job(night.planned[0]).submit(now=night.clock)
+    connect(monkeypatch, slow.hosts)
+    night.job(night.planned[0]).submit(now=night.clock)
+    assert slow.creates() == 1
+    assert night.problems() == []

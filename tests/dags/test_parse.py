@@ -1,0 +1,85 @@
+"""Dags parse lightly, say the right things, and none is missing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from overnight.workflow import workflow_names
+from tests.conftest import PROJECT
+
+DAGS = sorted((PROJECT / "dags").glob("*.py"))
+HEAVY = ["anthropic", "openai", "google.genai", "pandas", "great_expectations", "fastapi", "genai_prices", "httpx2"]
+
+PARSE = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(sys.argv[1])
+dags = {
+    d.dag_id: {
+        "tasks": {t.task_id: sorted(t.downstream_task_ids) for t in d.tasks},
+        "schedule": d.timetable.expression, "zone": str(d.timetable.timezone),
+        "deadline": d.deadline is not None, "retries": [t.retries for t in d.tasks],
+    } for d in bag.dags.values()
+}
+print(json.dumps({"errors": bag.import_errors, "dags": dags, "modules": sorted(sys.modules)}))
+"""
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:  # type: ignore[type-arg]
+    """Each Dag file parsed in a process of its own."""
+    home = tmp_path_factory.mktemp("parse")
+    found = {}
+    for path in DAGS:
+        env = {**os.environ, "AIRFLOW_HOME": str(home), "PYTHONPATH": str(PROJECT / "plugins"),
+               "AIRFLOW__CORE__PLUGINS_FOLDER": str(home)}  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-c", PARSE, str(path)], env=env, capture_output=True, text=True, timeout=120, check=True
+        )
+        found[path.stem] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("name", [path.stem for path in DAGS])
+def test_a_dag_file_parses_without_sdks_pandas_or_great_expectations(name: str, parsed: dict) -> None:  # type: ignore[type-arg]
+    """Looked at in sys.modules of a fresh process."""
+    assert parsed[name]["errors"] == {}
+    assert list(parsed[name]["dags"]) == [name], "one workflow = one file = one dag_id"
+    loaded = set(parsed[name]["modules"])
+    assert [heavy for heavy in HEAVY if heavy in loaded] == []
+
+
+def test_every_workflow_has_its_dag_its_prompt_folder_and_its_page() -> None:
+    """One workflow = one Dag file, one module, one prompt folder."""
+    names = set(workflow_names())
+    assert names <= {path.stem for path in DAGS}
+    for name in names:
+        folder = PROJECT / "include" / "prompts" / name
+        for file in ("system.md.j2", "checklist.md", "policy.yaml", "sample.csv"):
+            assert (folder / file).exists(), f"{name} lacks {file}"
+        assert (PROJECT / "docs" / "workflows" / f"{name}.md").exists()
+
+
+@pytest.mark.parametrize("name", workflow_names())
+def test_a_night_is_one_visible_chain_at_five_in_the_brands_zone_with_a_deadline(name: str, parsed: dict) -> None:  # type: ignore[type-arg]
+    """check → drain → batch → validate → export."""
+    dag = parsed[name]["dags"][name]
+    assert dag["tasks"] == {
+        "check": ["drain"], "drain": ["batch"], "batch": ["validate"], "validate": ["export"], "export": [],
+    }  # fmt: skip
+    assert dag["schedule"] == "0 17 * * *"
+    assert dag["zone"] == "Europe/Berlin"
+    assert dag["deadline"]
+
+
+def test_the_plugin_file_loads_no_web_framework_and_no_sdk(tmp_path: Path) -> None:
+    """Every Airflow process runs it."""
+    code = "import sys, json; import overnight_plugin; print(json.dumps(sorted(sys.modules)))"
+    env = {**os.environ, "AIRFLOW_HOME": str(tmp_path), "PYTHONPATH": str(PROJECT / "plugins")}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120, check=True)
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert not loaded & {"anthropic", "openai", "google.genai", "pandas", "great_expectations", "overnight.ui.app"}
