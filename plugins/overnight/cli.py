@@ -112,6 +112,7 @@ def sandbox(
     state: Annotated[Path | None, typer.Option(help="File that keeps its state over restarts.")] = None,
     batch_seconds: Annotated[float, typer.Option(help="How long a batch takes.")] = 2.0,
     cancel_seconds: Annotated[float, typer.Option(help="How long a cancel takes to settle.")] = 1.0,
+    expire_seconds: Annotated[float, typer.Option(help="When a batch that is not done expires.")] = 86_400.0,
     seed: Annotated[int, typer.Option(help="The same seed makes the same choices.")] = 0,
 ) -> None:
     """Start the local vendor: the batch APIs of Anthropic, OpenAI and Gemini on this machine, no key needed."""
@@ -120,7 +121,7 @@ def sandbox(
 
     for vendor, host in server.hosts(f"http://127.0.0.1:{port}").items():
         out.print(f"{vendor:10} host {host}", soft_wrap=True)
-    server.serve(port, state, Pace(batch_seconds, cancel_seconds), seed)
+    server.serve(port, state, Pace(batch_seconds, cancel_seconds, expire_seconds), seed)
 
 
 @app.command()

@@ -183,31 +183,34 @@ async def results(request: Request) -> Response:
 
 def _result(row: Any) -> dict[str, Any]:
     params = json.loads(row["body"])
-    if row["final"] == "succeeded":
-        result: dict[str, Any] = {"type": "succeeded", "message": _message(params, int(row["cached"]))}
+    result: dict[str, Any]
+    if row["final"] in ("canceled", "expired"):
+        result = {"type": row["final"]}
     elif row["final"] == "errored":
-        details = {"error_visibility": "user_facing"}
-        inner = {"details": details, "type": "invalid_request_error", "message": _bad_params(params) or "invalid"}
+        bad, details = _bad_params(params), {"error_visibility": "user_facing"}
+        kind = "invalid_request_error" if bad else "api_error"
+        inner = {"details": details, "type": kind, "message": bad or "Internal server error"}
         result = {"type": "errored", "error": {"type": "error", "error": inner, "request_id": None}}
     else:
-        result = {"type": row["final"]}
+        result = {"type": "succeeded", "message": _message(params, int(row["cached"]), row["final"])}
     return {"custom_id": row["custom_id"], "result": result}
 
 
-def _message(params: dict[str, Any], cached: int) -> dict[str, Any]:
+def _message(params: dict[str, Any], cached: int, outcome: str) -> dict[str, Any]:
     schema = ((params.get("output_config") or {}).get("format") or {}).get("schema")
     content = "\n".join(text_of(message.get("content")) for message in params["messages"])
     ask = Ask(params["model"], text_of(params.get("system")), content, schema, params["max_tokens"])
-    text = model.answer(ask)
-    whole = tokens(text) <= ask.max_tokens
-    text = text if whole else text[: ask.max_tokens * 4]
+    text = model.answer(ask, outcome)
+    limit = 5 if outcome == "truncated" else ask.max_tokens
+    whole = tokens(text) <= limit
+    text = text if whole else text[: limit * 4]
     return {
         "id": new_id("msg_"),
         "type": "message",
         "role": "assistant",
         "model": ask.model,
-        "content": [{"type": "text", "text": text}],
-        "stop_reason": "end_turn" if whole else "max_tokens",
+        "content": [{"type": "text", "text": text}] if text else [],
+        "stop_reason": "refusal" if outcome == "refused" else "end_turn" if whole else "max_tokens",
         "stop_sequence": None,
         "stop_details": None,
         "usage": {
@@ -247,7 +250,7 @@ def _shown(request: Request, batch: Batch) -> dict[str, Any]:
         "request_counts": counts,
         "ended_at": _iso(batch.stops) if batch.ended else None,
         "created_at": _iso(batch.created),
-        "expires_at": _iso(batch.created + 86_400),
+        "expires_at": _iso(batch.expires),
         "archived_at": None,
         "cancel_initiated_at": _iso(batch.cancel_asked) if batch.cancel_asked else None,
         "results_url": url if batch.ended else None,

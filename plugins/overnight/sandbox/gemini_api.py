@@ -221,7 +221,7 @@ def _state(batch: Batch) -> str:
     if batch.cancelled:
         return "BATCH_STATE_CANCELLED"
     if batch.ended:
-        return "BATCH_STATE_SUCCEEDED"
+        return "BATCH_STATE_EXPIRED" if batch.expired else "BATCH_STATE_SUCCEEDED"
     return "BATCH_STATE_PENDING" if batch.now - batch.created < 0.3 else "BATCH_STATE_RUNNING"
 
 
@@ -231,26 +231,29 @@ def _lines(store: Store, batch: Batch) -> Iterator[dict[str, Any]]:
 
 
 def _outcome(row: Any) -> dict[str, Any]:
-    if row["final"] == "succeeded":
-        return {"response": _response(json.loads(row["body"]))}
-    code, status = (1, "CANCELLED") if row["final"] == "canceled" else (4, "DEADLINE_EXCEEDED")
+    ends = {"canceled": (1, "CANCELLED"), "expired": (4, "DEADLINE_EXCEEDED"), "errored": (13, "INTERNAL")}
+    if row["final"] not in ends:
+        return {"response": _response(json.loads(row["body"]), row["final"])}
+    code, status = ends[row["final"]]
     return {"error": {"code": code, "message": "The request was not executed.", "status": status}}
 
 
-def _response(body: dict[str, Any]) -> dict[str, Any]:
+def _response(body: dict[str, Any], outcome: str) -> dict[str, Any]:
     config = body.get("generationConfig") or body.get("generation_config") or {}
     schema = next((config[k] for k in _SCHEMAS if config.get(k)), None)
     system = body.get("systemInstruction") or body.get("system_instruction") or {}
     limit = int(config.get("maxOutputTokens") or config.get("max_output_tokens") or 8_192)
     content = "\n".join(text_of(part.get("parts")) for part in body.get("contents", []))
     ask = Ask(str(body.get("model", "gemini")).removeprefix("models/"), text_of(system.get("parts")), content, schema, limit)
-    text = model.answer(ask)
+    text = model.answer(ask, outcome)
+    limit = 5 if outcome == "truncated" else limit
     whole = tokens(text) <= limit
     text = text if whole else text[: limit * 4]
     used, made = tokens(ask.system) + tokens(content), tokens(text)
+    reason = "SAFETY" if outcome == "refused" else "STOP" if whole else "MAX_TOKENS"
     return {
         "candidates": [
-            {"content": {"parts": [{"text": text}], "role": "model"}, "finishReason": "STOP" if whole else "MAX_TOKENS",
+            {"content": {"parts": [{"text": text}], "role": "model"}, "finishReason": reason,
              "index": 0}
         ],
         "usageMetadata": {

@@ -13,9 +13,14 @@ from overnight.sandbox import models
 from overnight.sandbox.asking import Ask
 from overnight.sandbox.models import _anything
 
+BAD = {"empty": "", "off_schema": '{"sorry": "this is not what you asked for"}', "refused": ""}
+"""What a model that was told to misbehave says."""
 
-def answer(ask: Ask) -> str:
-    """The text of the model's answer."""
+
+def answer(ask: Ask, outcome: str = "succeeded") -> str:
+    """The text of the model's answer; a bad one where the vendor was told to misbehave."""
+    if outcome in BAD:
+        return BAD[outcome]
     if ask.schema is None:
         return f"You said: {ask.content[:200]}"
     wanted = frozenset(ask.schema.get("properties", {}))

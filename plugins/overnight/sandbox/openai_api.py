@@ -279,7 +279,7 @@ def _status(batch: Batch) -> str:
     if batch.cancelled:
         return "cancelled"
     if batch.ended:
-        return "completed"
+        return "expired" if batch.expired else "completed"
     if batch.cancelling:
         return "cancelling"
     share = (batch.now - batch.created) / max(batch.ends - batch.created, 0.001)
@@ -300,10 +300,10 @@ def _shown(request: Request, batch: Batch) -> dict[str, Any]:
         "output_file_id": batch.facts["output"] if over and done else None,
         "error_file_id": batch.facts["error"] if over and (bad or counts["canceled"] or counts["expired"]) else None,
         "created_at": int(batch.created), "in_progress_at": int(batch.created) if begun else None,
-        "expires_at": int(batch.created) + 86_400,
+        "expires_at": int(batch.expires),
         "finalizing_at": stamp if status == "completed" else None,
         "completed_at": stamp if status == "completed" else None,
-        "failed_at": int(batch.created) if failed else None, "expired_at": None,
+        "failed_at": int(batch.created) if failed else None, "expired_at": stamp if status == "expired" else None,
         "cancelling_at": int(batch.cancel_asked) if batch.cancel_asked else None,
         "cancelled_at": stamp if status == "cancelled" else None,
         "request_counts": {"total": batch.total if begun else 0, "completed": done, "failed": bad},
@@ -317,34 +317,52 @@ def _shown(request: Request, batch: Batch) -> dict[str, Any]:
 
 def _lines(store: Store, batch: Batch, kind: str) -> Iterator[dict[str, Any]]:
     for row in store.results(batch):
-        if (row["final"] == "succeeded") == (kind == "output"):
+        if (row["final"] not in ("errored", "expired", "canceled")) == (kind == "output"):
             yield _line(batch, row)
 
 
 def _line(batch: Batch, row: Any) -> dict[str, Any]:
     line: dict[str, Any] = {"id": new_id("batch_req_"), "custom_id": row["custom_id"], "response": None, "error": None}
     body = json.loads(row["body"])
-    if row["final"] == "succeeded":
+    if row["final"] == "errored":
+        line["response"] = _row_error(body)
+    elif row["final"] not in ("canceled", "expired"):
         chat = batch.facts["endpoint"] == "/v1/chat/completions"
-        made = _chat(body, int(row["cached"])) if chat else _response(body, int(row["cached"]), batch)
-        line["response"] = {"status_code": 200, "request_id": new_id(""), "body": made}
-    elif row["final"] == "errored":
-        inner = {"message": "The requested model does not exist.", "type": "invalid_request_error", "param": "model",
-                 "code": "model_not_found"}  # fmt: skip
-        line["response"] = {"status_code": 400, "request_id": new_id(""), "body": {"error": inner}}
+        make = _chat if chat else _response
+        line["response"] = {
+            "status_code": 200, "request_id": new_id(""), "body": make(body, int(row["cached"]), batch, row["final"])
+        }  # fmt: skip
     else:
         code = "batch_cancelled" if row["final"] == "canceled" else "batch_expired"
         line["error"] = {"code": code, "message": "This request was not executed before the batch ended."}
     return line
 
 
-def _response(body: dict[str, Any], cached: int, batch: Batch) -> dict[str, Any]:
+def _row_error(body: dict[str, Any]) -> dict[str, Any]:
+    known = str(body.get("model", "")).startswith(_PREFIXES) and _asked(body).content
+    if known:  # told to misbehave: an error of the vendor's own
+        error = {"message": "The server had an error.", "type": "server_error", "param": None, "code": "server_error"}
+        return {"status_code": 500, "request_id": new_id(""), "body": {"error": error}}
+    inner = {"message": "The requested model does not exist.", "type": "invalid_request_error", "param": "model",
+             "code": "model_not_found"}  # fmt: skip
+    return {"status_code": 400, "request_id": new_id(""), "body": {"error": inner}}
+
+
+def _said(body: dict[str, Any], outcome: str) -> tuple[Ask, str, bool]:
+    """What was asked, what the model says, and whether that is all of it."""
     ask = _asked(body)
-    text = model.answer(ask)
-    whole = tokens(text) <= ask.max_tokens
-    text = text if whole else text[: ask.max_tokens * 4]
+    text = model.answer(ask, outcome)
+    limit = 5 if outcome == "truncated" else ask.max_tokens
+    whole = tokens(text) <= limit
+    return ask, text if whole else text[: limit * 4], whole
+
+
+def _response(body: dict[str, Any], cached: int, batch: Batch, outcome: str) -> dict[str, Any]:
+    ask, text, whole = _said(body, outcome)
     used, made = tokens(ask.system) + tokens(ask.content), tokens(text)
-    part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    if outcome == "refused":
+        part = {"type": "refusal", "refusal": "I can't help with that."}
     return {
         "id": new_id("resp_"), "object": "response", "created_at": int(batch.stops),
         "status": "completed" if whole else "incomplete", "background": False, "error": None,
@@ -362,13 +380,11 @@ def _response(body: dict[str, Any], cached: int, batch: Batch) -> dict[str, Any]
     }  # fmt: skip
 
 
-def _chat(body: dict[str, Any], cached: int) -> dict[str, Any]:
-    ask = _asked(body)
-    text = model.answer(ask)
-    whole = tokens(text) <= ask.max_tokens
-    text = text if whole else text[: ask.max_tokens * 4]
+def _chat(body: dict[str, Any], cached: int, _batch: Batch, outcome: str) -> dict[str, Any]:
+    ask, text, whole = _said(body, outcome)
     used, made = tokens(ask.system) + tokens(ask.content), tokens(text)
-    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+    message: dict[str, Any] = {"role": "assistant", "content": text, "annotations": []}
+    message["refusal"] = "I can't help with that." if outcome == "refused" else None
     return {
         "id": new_id("chatcmpl-"), "object": "chat.completion", "created": 0, "model": ask.model,
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop" if whole else "length"}],

@@ -25,6 +25,8 @@ def make_app(store: Store) -> Starlette:
     app = Starlette(
         routes=[
             Route("/health", _health),
+            Route("/control/misbehave", _misbehave, methods=["POST"]),
+            Route("/control/behave", _behave, methods=["POST"]),
             _mount("/anthropic", anthropic_api.ROUTES, store, anthropic_api.Refusal, _anthropic_error),
             _mount("/openai", openai_api.ROUTES, store, openai_api.Refusal, _openai_error),
             _mount("/gemini", gemini_api.ROUTES, store, gemini_api.Refusal, _gemini_error),
@@ -41,6 +43,22 @@ def _mount(prefix: str, routes: list[Route], store: Store, refusal: type[Excepti
 
 
 async def _health(_request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _misbehave(request: Request) -> Response:
+    """POST {"vendor": "openai" or "*", "match": text in the request's body, "outcome": one of store.OUTCOMES}."""
+    order = await request.json()
+    try:
+        request.app.state.store.order(str(order.get("vendor", "*")), str(order["match"]), str(order["outcome"]))
+    except (KeyError, ValueError) as wrong:
+        return JSONResponse({"error": str(wrong)}, 400)
+    return JSONResponse({"status": "ordered"})
+
+
+async def _behave(request: Request) -> Response:
+    """POST: forget every order to misbehave."""
+    request.app.state.store.forget_orders()
     return JSONResponse({"status": "ok"})
 
 

@@ -18,20 +18,26 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (id TEXT PRIMARY KEY, vendor TEXT, name TEXT, purpose TEXT, mime TEXT, created REAL,
   content BLOB, deleted INTEGER DEFAULT 0);
 CREATE TABLE IF NOT EXISTS batches (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, vendor TEXT, created REAL,
-  ends REAL, cancel_asked REAL, cancel_settles REAL, total INTEGER, facts TEXT, error TEXT, deleted INTEGER DEFAULT 0);
+  ends REAL, expires REAL, cancel_asked REAL, cancel_settles REAL, total INTEGER, facts TEXT, error TEXT,
+  deleted INTEGER DEFAULT 0);
 CREATE TABLE IF NOT EXISTS requests (batch TEXT, position INTEGER, custom_id TEXT, body TEXT, outcome TEXT, done_at REAL,
   cached INTEGER, PRIMARY KEY (batch, position));
+CREATE TABLE IF NOT EXISTS orders (seq INTEGER PRIMARY KEY AUTOINCREMENT, vendor TEXT, match TEXT, outcome TEXT);
 CREATE TABLE IF NOT EXISTS calls (seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL, method TEXT, path TEXT, status INTEGER);
 """
 
 
+OUTCOMES = ("succeeded", "errored", "expired", "refused", "truncated", "empty", "off_schema")
+"""How a request can end: as the vendor says (the first three), or called a success with a bad answer in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast the local vendor is: seconds until a batch ends, and until a cancel settles."""
+    """How fast the local vendor is: seconds until a batch ends, a cancel settles, a batch expires."""
 
     batch_s: float = 2.0
     cancel_s: float = 1.0
-    expires_s: float = 24 * 3600.0
+    expire_s: float = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ class Batch:
     id: str
     created: float
     ends: float
+    expires: float
     cancel_asked: float | None
     cancel_settles: float | None
     total: int
@@ -55,8 +62,9 @@ class Batch:
 
     @property
     def stops(self) -> float:
-        """When it is or was over: its own end, or the moment its cancel settles."""
-        return self.ends if self.cancel_settles is None else min(self.ends, self.cancel_settles)
+        """When it is or was over: its own end, its expiry, or the moment its cancel settles."""
+        natural = min(self.ends, self.expires)
+        return natural if self.cancel_settles is None else min(natural, self.cancel_settles)
 
     @property
     def ended(self) -> bool:
@@ -66,7 +74,12 @@ class Batch:
     @property
     def cancelled(self) -> bool:
         """Whether it ended because of a cancel."""
-        return self.ended and self.cancel_settles is not None and self.cancel_settles <= self.ends
+        return self.ended and self.cancel_settles is not None and self.cancel_settles <= self.stops
+
+    @property
+    def expired(self) -> bool:
+        """Whether its time ran out before its work was done."""
+        return self.ended and not self.cancelled and self.expires < self.ends
 
 
 class Store:
@@ -120,12 +133,13 @@ class Store:
         """Accept a batch: its requests as (custom_id, body, outcome, cached tokens), finished evenly over its time."""
         created = time.time()
         ends = created + self.pace.batch_s
-        rows = list(requests)
+        rows = [(custom_id, body, self._ordered(vendor, body) or out, cached) for custom_id, body, out, cached in requests]
         dice = random.Random(f"{self.seed} {batch_id}")
         with self._lock, self._db:
+            expires = created + self.pace.expire_s
             self._db.execute(
-                "INSERT INTO batches (id,vendor,created,ends,total,facts,error) VALUES (?,?,?,?,?,?,?)",
-                (batch_id, vendor, created, ends, len(rows), json.dumps(facts), json.dumps(error) if error else None),
+                "INSERT INTO batches (id,vendor,created,ends,expires,total,facts,error) VALUES (?,?,?,?,?,?,?,?)",
+                (batch_id, vendor, created, ends, expires, len(rows), json.dumps(facts), json.dumps(error) if error else None),
             )
             self._db.executemany(
                 "INSERT INTO requests VALUES (?,?,?,?,?,?,?)",
@@ -178,18 +192,37 @@ class Store:
         with self._lock:
             for row in self._db.execute(query, (self._horizon(batch), batch.id)):
                 if row["done"]:
-                    counts[row["outcome"]] += row["n"]
+                    # What a model said badly (refused, empty …) the vendor counts as a success, like the real ones.
+                    counts[row["outcome"] if row["outcome"] in counts else "succeeded"] += row["n"]
                 else:
-                    counts["canceled" if batch.ended else "processing"] += row["n"]
+                    counts[_unfinished(batch) if batch.ended else "processing"] += row["n"]
         return counts
 
     def results(self, batch: Batch) -> Iterator[sqlite3.Row]:
         """Each request with how it came out (`final`), in an order of the vendor's own."""
-        query = "SELECT *, CASE WHEN done_at<=? THEN outcome ELSE 'canceled' END AS final FROM requests WHERE batch=?"
+        query = "SELECT *, CASE WHEN done_at<=? THEN outcome ELSE ? END AS final FROM requests WHERE batch=?"
         with self._lock:
-            rows = self._db.execute(query, (self._horizon(batch), batch.id)).fetchall()
+            rows = self._db.execute(query, (self._horizon(batch), _unfinished(batch), batch.id)).fetchall()
         random.Random(f"order {self.seed} {batch.id}").shuffle(rows)
         yield from rows
+
+    def order(self, vendor: str, match: str, outcome: str) -> None:
+        """Tell the vendor to misbehave: requests to come whose body holds `match` end with `outcome`."""
+        if outcome not in OUTCOMES:
+            raise ValueError(f"unknown outcome {outcome!r}; there are {', '.join(OUTCOMES)}")
+        with self._lock, self._db:
+            self._db.execute("INSERT INTO orders (vendor,match,outcome) VALUES (?,?,?)", (vendor, match, outcome))
+
+    def forget_orders(self) -> None:
+        """Behave again."""
+        with self._lock, self._db:
+            self._db.execute("DELETE FROM orders")
+
+    def _ordered(self, vendor: str, body: Any) -> str | None:
+        with self._lock:
+            orders = self._db.execute("SELECT match, outcome FROM orders WHERE vendor IN (?, '*')", (vendor,)).fetchall()
+        text = json.dumps(body, ensure_ascii=False) if orders else ""
+        return next((str(order["outcome"]) for order in orders if order["match"] in text), None)
 
     def note_call(self, method: str, path: str, status: int) -> None:
         """Keep a record of each call: method, path and status; never a body or a key."""
@@ -204,12 +237,17 @@ class Store:
 
     def _horizon(self, batch: Batch) -> float:
         """The moment up to which requests count as done: a cancel keeps what was done when it was asked for."""
-        return min(batch.now, batch.cancel_asked) if batch.cancel_asked is not None else batch.now
+        until = min(batch.now, batch.expires)
+        return min(until, batch.cancel_asked) if batch.cancel_asked is not None else until
+
+
+def _unfinished(batch: Batch) -> str:
+    return "expired" if batch.expired else "canceled"
 
 
 def _batch(row: sqlite3.Row) -> Batch:
     return Batch(
-        row["id"], row["created"], row["ends"], row["cancel_asked"], row["cancel_settles"], row["total"],
+        row["id"], row["created"], row["ends"], row["expires"], row["cancel_asked"], row["cancel_settles"], row["total"],
         json.loads(row["facts"]), json.loads(row["error"]) if row["error"] else None, time.time(),
     )  # fmt: skip
 

@@ -98,13 +98,15 @@ def _show(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return "\n".join(f"- {_flat(part)}" for part in value)
+        return "\n".join(f"- {_flat(part)}" for part in value) or "none"
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
     return _flat(value)
 
 
 def _flat(value: Any) -> str:
     if isinstance(value, dict):
-        return " · ".join(f"{k}: {v}" for k, v in value.items())
+        return " · ".join(str(v) for v in value.values())
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else str(value)
 
 
