@@ -157,3 +157,24 @@ def test_a_refused_batch_is_not_lost_and_says_that_nothing_was_bought(
     night.job(night.planned[0]).submit(now=night.clock)
     assert slow.creates() == 1
     assert night.problems() == []
+
+
+def test_a_batch_the_vendor_failed_as_a_whole_is_alerted_and_its_items_are_carried_over(night: Night, slow: Sandbox) -> None:
+    """OpenAI accepts a batch and fails it later: nothing billed, nothing lost, and not in silence."""
+    import json
+    import sqlite3
+
+    job = night.job(night.planned[0])
+    job.submit(now=night.clock)
+    trouble = json.dumps({"code": "token_limit_exceeded", "line": None, "message": "Enqueued token limit reached", "param": None})
+    with sqlite3.connect(slow.state) as db:
+        db.execute("UPDATE batches SET error = ?", (trouble,))
+    wait_ended("openai", job.batch["vendor_batch_id"])
+    job.ended(now=night.clock)
+    assert job.land(now=night.clock) == {"missing": 40}
+    night.validate()
+    assert night.export() == {"locked": 40, "staged": 0, "failed": 0, "carried_over": 40}
+    (alert,) = night.describe()["alerts"]
+    assert alert["kind"] == "batch_failed"
+    assert "token_limit_exceeded" in alert["message"]
+    assert night.problems() == []

@@ -109,7 +109,8 @@ class Landing:
 
     def _judged(self, row: Any, result: Result | None) -> judge.Judgement:
         if result is None:
-            return judge.Judgement(AnswerState.MISSING, error=_NO_LINE, retryable=True)
+            why = f"The vendor failed the whole batch: {self.batch['error']}." if self.batch["error"] else _NO_LINE
+            return judge.Judgement(AnswerState.MISSING, error=why, retryable=True)
         return judge.judge(self.workflow, row.input, result)
 
     def _answer(self, row: Any, judged: judge.Judgement, usage: Usage, result: Result | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from airflow.sdk import BaseOperator
 
+from overnight.alerts import notifier
 from overnight.batches import clients, polling, raw
 from overnight.batches.errors import CannotLook, MaybeAccepted, NotAccepted, TryLater
 from overnight.batches.land import Landing
@@ -236,7 +237,18 @@ class BatchJob:
         landing = Landing(self.ledger, self.task.workflow, vendor, self.batch, self.task.actor)
         counts = landing.land(self.batch["raw_path"], now=now())
         self._move(BatchState.LANDED, now(), landed_at=now(), counts=counts)
+        self._alert_whole_failure(counts, now())
         return counts
+
+    def _alert_whole_failure(self, counts: dict[str, int], now: datetime) -> None:
+        """A vendor can fail a whole batch after accepting it; the night goes on without its items, but not in silence."""
+        if self.batch["error"]:
+            notifier.night_alert(
+                self.ledger, "batch_failed", self.task.workflow.name, self.batch["night"], self.task.run_id,
+                f"{self.batch['vendor']} failed the whole batch {self.batch['vendor_batch_id']}: {self.batch['error']}. "
+                f"Nothing of it was billed; its {counts.get('missing', 0)} items are carried over to the next night.",
+                now=now,
+            )  # fmt: skip
 
     async def _download(self) -> tuple[raw.RawFile, Progress]:
         async with clients.open_vendor(self.batch["vendor"]) as vendor:
