@@ -35,7 +35,7 @@ def test_status_tells_machines_and_people_the_same(night: Night) -> None:
     """Workflow, night, state, counts, batches, cost, alerts."""
     as_json = overnight(night, "status", "--json")
     assert as_json.returncode == 0, as_json.stderr
-    (shown,) = json.loads(as_json.stdout)
+    (shown,) = json.loads(as_json.stdout)["nights"]
     assert (shown["workflow"], shown["state"], shown["rejected"]) == ("review_sentiment", "closed", 1)
     assert shown["outcomes"] == {"locked": 1, "staged": 1, "failed": 0, "carried_over": 0, "inside": 0}
     assert shown["batches"] == {"landed": 1}

@@ -25,12 +25,16 @@ def status(
 
     with _ledger().read() as conn:
         nights = [overview.describe(conn, night) for night in overview.list_nights(conn, workflow)]
+        loose = [alert for alert in overview.loose_alerts(conn) if workflow in (None, alert["workflow"])]
     if as_json:
-        sys.stdout.write(json.dumps(nights, indent=2, default=str) + "\n")
-    elif not nights:
-        out.print("No night yet.")
-    else:
+        sys.stdout.write(json.dumps({"nights": nights, "alerts": loose}, indent=2, default=str) + "\n")
+        return
+    if nights:
         _print_nights(nights)
+    else:
+        out.print("No night yet.")
+    for alert in loose:
+        out.print(f"[red]{alert['kind']}[/red] {alert['workflow']} {alert['run_id']}: {alert['message']}", soft_wrap=True)
 
 
 def _print_nights(nights: list[dict[str, Any]]) -> None:

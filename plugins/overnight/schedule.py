@@ -43,7 +43,7 @@ def morning(dag_id: str, cron: str) -> dict[str, Any]:
         "schedule": _cron(cron),
         "catchup": False,
         "max_active_runs": 1,
-        "default_args": {"retries": 2, "retry_delay": timedelta(minutes=1)},
+        "default_args": dict(RETRIES),
         "tags": ["overnight"],
     }
 

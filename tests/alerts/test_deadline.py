@@ -89,7 +89,7 @@ def fire(night: Night) -> str:
 
 def raised(night: Night) -> list[dict]:  # type: ignore[type-arg]
     with night.ledger.read() as conn:
-        return [dict(a) for a in alerts.of_night(conn, "review_sentiment", night.row()["night"])]
+        return [dict(a) for a in alerts.of_run(conn, "review_sentiment", night.run_id)]
 
 
 def test_a_night_that_is_late_is_alerted_once_in_the_ledger(night: Night) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from overnight.batches.errors import CannotLook, NotAccepted, TryLater
+from overnight.batches.run import StillOpen
 from overnight.batches.trigger import BatchTrigger
 from overnight.clock import utcnow
 from overnight.ledger.connect import Ledger
@@ -120,7 +121,7 @@ def test_a_create_whose_answer_is_lost_is_found_and_not_repeated(night: Night, s
     job = night.job(night.planned[0])
     from overnight.ledger.states import BatchState
 
-    job._move(BatchState.SUBMITTING, night.clock(), intent_at=utcnow())
+    job._move(BatchState.SUBMITTING, night.clock(), intent_at=night.clock())
     asyncio.run(job._create())  # accepted, and nobody wrote it down
     fresh = night.job(night.planned[0])
     fresh.submit(now=night.clock)
@@ -131,16 +132,20 @@ def test_a_create_whose_answer_is_lost_is_found_and_not_repeated(night: Night, s
 def test_while_the_vendor_cannot_be_searched_the_batch_is_in_doubt_and_the_error_says_so(
     night: Night, slow: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """'Cannot look' is not 'not there'; when it can be searched and is not there, it is sent."""
+    """'Cannot look' is not 'not there', and neither is one early look; when it has settled and is not there, it is sent."""
     from overnight.ledger.states import BatchState
 
     job = night.job(night.planned[0])
-    job._move(BatchState.SUBMITTING, night.clock(), intent_at=utcnow())
+    job._move(BatchState.SUBMITTING, night.clock(), intent_at=night.clock())
     connect(monkeypatch, {"openai": f"http://127.0.0.1:{closed_port()}/v1"})
     with pytest.raises(CannotLook, match="held in doubt and not sent again"):
         night.job(night.planned[0]).submit(now=night.clock)
     assert night.job(night.planned[0]).batch["state"] == "in_doubt"
     connect(monkeypatch, slow.hosts)
+    with pytest.raises(StillOpen, match="its create may still be on its way") as early:
+        night.job(night.planned[0]).submit(now=night.clock)
+    assert slow.creates() == 0
+    night.now = early.value.until
     night.job(night.planned[0]).submit(now=night.clock)
     assert night.job(night.planned[0]).batch["state"] == "submitted"
     assert slow.creates() == 1
@@ -178,3 +183,60 @@ def test_a_batch_the_vendor_failed_as_a_whole_is_alerted_and_its_items_are_carri
     assert alert["kind"] == "batch_failed"
     assert "token_limit_exceeded" in alert["message"]
     assert night.problems() == []
+
+
+def test_a_batch_that_comes_to_be_sent_after_its_cutoff_is_not_bought(night: Night, slow: Sandbox) -> None:
+    """It would be bought and cancelled; its items go to the next night instead."""
+    job = night.job(night.planned[0])
+    night.now = job.batch["cutoff_at"]
+    job.submit(now=night.clock)
+    assert job.land(now=night.clock) == {"carried_over": 40}
+    night.validate()
+    assert night.export() == {"locked": 40, "staged": 0, "failed": 0, "carried_over": 40}
+    assert slow.creates() == 0
+    assert night.problems() == []
+
+
+def test_a_night_validated_while_its_batch_is_still_out_does_not_let_its_items_be_bought_again(
+    night: Night, slow: Sandbox
+) -> None:
+    """Somebody marks the batch task a success by hand: what may be at the vendor is in doubt, and the next night leaves it."""
+    night.job(night.planned[0]).submit(now=night.clock)
+    night.validate()
+    assert night.export()["carried_over"] == 40
+    again = Night(night.ledger, "review_sentiment", run_id="manual__2", now=night.now)
+    again.check()
+    assert again.drain() == []
+    assert slow.creates() == 1
+    assert again.problems() == []
+
+
+def test_a_batch_whose_items_went_to_another_night_is_never_sent(night: Night, slow: Sandbox) -> None:
+    """An old task that is cleared late finds its items gone and buys nothing."""
+    from overnight.ledger.errors import LedgerError
+
+    old = night.planned[0]
+    night.validate()
+    night.export()
+    again = Night(night.ledger, "review_sentiment", run_id="manual__2", now=night.now)
+    again.check()
+    again.drain()
+    with pytest.raises(LedgerError, match="no longer locked in this night"):
+        night.job(old).submit(now=night.clock)
+    assert slow.creates() == 0
+
+
+def test_a_cancel_that_does_not_get_through_does_not_keep_the_night_from_its_review(
+    night: Night, slow: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The vendor is away at the cutoff: the batch is given up in doubt at the end of its time, the rest is shown."""
+    job = night.job(night.planned[0])
+    job.submit(now=night.clock)
+    connect(monkeypatch, {"openai": f"http://127.0.0.1:{closed_port()}/v1"})
+    job.cut(now=night.clock)
+    assert job.batch["state"] == "cancelling"
+    assert "did not get through" in job.batch["error"]
+    assert not job.look_once(now=night.clock)
+    job.carry_over_in_doubt(now=night.clock)
+    night.validate()
+    assert night.export()["carried_over"] == 40

@@ -1,6 +1,7 @@
 """What comes back is landed by its custom_id alone; oddities are counted, and nothing is taken twice."""
 
 import gzip
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,7 @@ def land_with(night: Night, change: Callable[[list[bytes]], list[bytes]]) -> dic
     path = raw.folder() / made.path
     lines = change(list(raw.lines(made.path)))
     path.write_bytes(gzip.compress(b"".join(lines)))
+    made.sha256 = hashlib.sha256(b"".join(lines)).hexdigest()
     job._keep(made, progress)
     return job.land(now=night.clock)
 
@@ -118,3 +120,21 @@ def test_nothing_of_a_batch_is_seen_before_it_is_whole(waiting: Night) -> None:
     half._write({r.custom_id: r for r in list(half._results(made.path))[:5]}, now=waiting.clock())
     with waiting.ledger.read() as conn:
         assert answers.landed_of_night(conn, waiting.row()["id"]) == []
+
+
+def test_line_separators_inside_an_answer_do_not_tear_it_apart(ledger: Ledger, queue: Path, vendors: Sandbox) -> None:
+    """U+2028 and U+0085 in a review come back in its quote: one row stays one row."""
+    queue_file(queue, "review_sentiment", "a.csv", HEADER + '"r1",S,5,"Soft fabric\u2028and a perfect\u0085fit"\n')
+    night = Night(ledger, "review_sentiment")
+    assert night.run() == {"locked": 1, "staged": 1, "failed": 0, "carried_over": 0}
+
+
+def test_a_raw_file_that_another_workers_disk_does_not_have_is_downloaded_again(waiting: Night) -> None:
+    """Looking costs nothing; the batch is not stuck."""
+    import asyncio
+
+    job = waiting.job(waiting.planned[0])
+    made, progress = asyncio.run(job._download())
+    job._keep(made, progress)
+    (raw.folder() / made.path).unlink()
+    assert job.land(now=waiting.clock) == {"valid": 10}

@@ -196,7 +196,8 @@ def test_a_failed_and_late_run_is_one_alert(running: Running) -> None:
 
     def both() -> bool:
         with running.ledger.read() as conn:
-            found = [a for a in alerts.of_night(conn, "blog_drafts", "") if a["run_id"] == run_id]
+            found = alerts.of_run(conn, "blog_drafts", run_id)
+            assert {a["run_id"] for a in overview.loose_alerts(conn)} <= {run_id}, "status shows what kept a night from opening"
         assert len(found) <= 1, "two alerts for one trouble"
         return bool(found) and "Not exported by" in found[0]["message"] and "Task check failed" in found[0]["message"]
 

@@ -123,6 +123,16 @@ def test_ten_thousand_rows_over_the_cap_are_told_their_place_and_wait(night: Nig
         assert len(queue_rows.waiting(conn, "review_sentiment")) == 10_000
 
 
+def test_a_folder_an_endless_cell_and_a_shouted_ending_do_not_stop_the_others(night: Night, queue: Path) -> None:
+    """One bad file never ends the drain for all."""
+    (queue / "review_sentiment" / "z.csv").mkdir()
+    queue_file(queue, "review_sentiment", "a.csv", HEADER + 'r1,store,S1,5,"' + "x" * 10_000_001)
+    queue_file(queue, "review_sentiment", "B.CSV", HEADER + GOOD)
+    night.drain()
+    assert "cannot be read" in status(queue)[0]["message"]
+    assert status(queue, "B")[0]["status"] == "locked"
+
+
 def test_semicolons_tabs_a_byte_order_mark_and_quoted_line_breaks_are_read(night: Night, queue: Path) -> None:
     """What spreadsheets really write."""
     queue_file(queue, "review_sentiment", "a.csv", "\ufeff" + (HEADER + GOOD).replace(",", ";"))

@@ -24,7 +24,7 @@ def test_every_route_depends_on_airflows_login() -> None:
         assert access.logged_in in asked, route.path
         if "POST" in route.methods:
             assert access.from_our_pages in asked, route.path
-            assert "may_decide" in inspect.getsource(route.endpoint)
+            assert "may_decide" in inspect.getsource(app._take), "the rights are asked where the decision is taken"
         else:
             assert "may_read" in inspect.getsource(route.endpoint)
 

@@ -42,7 +42,7 @@ class CannotLook(VendorError):
 
 
 _UNCONNECTED = {"ConnectError", "ConnectTimeout", "PoolTimeout"}
-_AUTH, _GONE, _BUSY = {401, 403}, {404, 410}, {429}
+_AUTH, _GONE, _BUSY, _OPEN = {401, 403}, {404, 410}, {429}, {408, 409}
 
 
 def classify(error: BaseException) -> VendorError:
@@ -63,7 +63,8 @@ def classify(error: BaseException) -> VendorError:
         return Gone(text)
     if status in _BUSY:
         return TryLater(text, retry_after(error))
-    return BadRequest(text) if status < 500 else MaybeAccepted(text)
+    # 408 and 409 leave open what the server did, as a server error does.
+    return BadRequest(text) if 400 <= status < 500 and status not in _OPEN else MaybeAccepted(text)
 
 
 @asynccontextmanager

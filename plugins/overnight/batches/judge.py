@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from overnight.batches.vendor import Result, Verdict
 from overnight.ledger.states import AnswerState
@@ -43,12 +43,29 @@ def judge(workflow: Workflow, item: Mapping[str, Any], result: Result) -> Judgem
     if not result.text.strip():
         return Judgement(AnswerState.EMPTY, error="The vendor called it a success, but the answer is empty.")
     try:
-        answer = workflow.answer.model_validate(json.loads(result.text))
+        answer = _parsed(workflow, result.text)
+    except ValueError as error:
+        return Judgement(AnswerState.OFF_SCHEMA, error=str(error))
+    return _by_rules(workflow, item, answer)
+
+
+def _parsed(workflow: Workflow, text: str) -> BaseModel:
+    """The answer as its model; ValueError with the words for people where it is none."""
+    if "\x00" in text or "\\u0000" in text:
+        raise ValueError("The answer holds NUL characters.")
+    try:
+        return workflow.answer.model_validate(json.loads(text))
     except json.JSONDecodeError as error:
-        return Judgement(AnswerState.OFF_SCHEMA, error=f"The answer is not JSON (at character {error.pos}).")
+        raise ValueError(f"The answer is not JSON (at character {error.pos}).") from error
     except ValidationError as error:
-        return Judgement(AnswerState.OFF_SCHEMA, error=_in_words(error))
-    subject = workflow.item.model_validate(item)
+        raise ValueError(_in_words(error)) from error
+
+
+def _by_rules(workflow: Workflow, item: Mapping[str, Any], answer: BaseModel) -> Judgement:
+    try:
+        subject = workflow.item.model_validate(item)
+    except ValidationError:
+        return Judgement(AnswerState.RULE_FAILED, error="The item's model changed after it was locked: it no longer fits.")
     found = tuple(finding for rule in workflow.rules for finding in rule(subject, answer))
     failed = [finding for finding in found if finding.severity is Severity.FAIL]
     output = answer.model_dump(mode="json")

@@ -40,9 +40,22 @@ async def writing(key: str) -> AsyncIterator[tuple[RawFile, Any]]:
 
             yield made, sink
         made.sha256 = sha.hexdigest()
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def is_whole(path: str, sha256: str | None) -> bool:
+    """Whether a raw file is there and holds what was downloaded (another worker's disk may not have it)."""
+    sha = hashlib.sha256()
+    try:
+        for line in lines(path):
+            sha.update(line)
+    except (OSError, EOFError):
+        return False
+    return sha.hexdigest() == sha256
 
 
 def lines(path: str) -> Iterator[bytes]:

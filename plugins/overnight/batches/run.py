@@ -13,19 +13,31 @@ from airflow.sdk import BaseOperator
 
 from overnight.alerts import notifier
 from overnight.batches import clients, polling, raw
-from overnight.batches.errors import CannotLook, MaybeAccepted, NotAccepted, TryLater
+from overnight.batches.errors import CannotLook, MaybeAccepted, NotAccepted, TryLater, VendorError
 from overnight.batches.land import Landing
 from overnight.batches.vendor import Line, Phase, Progress, Receipt, Ticket, vendor_class
 from overnight.clock import utcnow
 from overnight.governance import killswitch
-from overnight.ledger import batches, transitions
+from overnight.ledger import batches, nights, transitions
 from overnight.ledger.batches import Batch
 from overnight.ledger.connect import Ledger, open_ledger
-from overnight.ledger.states import BatchState, ItemState, RequestState
+from overnight.ledger.errors import LedgerError
+from overnight.ledger.states import BatchState, ItemState, Outcome, RequestState
 from overnight.tasks import NightTask, open_task
 
 POLL_S = 30.0  # the vendors answer within minutes to hours; Anthropic itself asks for ten seconds at least
+QUIET = timedelta(minutes=15)
+"""After an ambiguous create the vendor may still be at work on it (a create may take ten minutes): an empty search before this
+much time has passed since the intent proves nothing."""
 SETTLE = timedelta(minutes=20)  # a cancel may take ten minutes to settle; export waits no longer than this
+
+
+class StillOpen(CannotLook):
+    """The vendor was searched too early to say that the batch is not there; search again at `until`."""
+
+    def __init__(self, message: str, until: datetime) -> None:
+        super().__init__(message)
+        self.until = until
 
 
 class BatchOperator(BaseOperator):
@@ -40,7 +52,11 @@ class BatchOperator(BaseOperator):
         job = self._job(context)
         if wait_until := job.not_before(utcnow()):
             self._sleep_until(wait_until)
-        job.submit(now=utcnow)
+        try:
+            job.submit(now=utcnow)
+        except StillOpen as early:
+            self.log.warning("%s", early)
+            self._sleep_until(early.until)
         return self._wait_or_land(job)
 
     def execute_complete(self, context: Any, event: dict[str, Any] | None = None) -> dict[str, int]:
@@ -62,10 +78,11 @@ class BatchOperator(BaseOperator):
     def _wait_or_land(self, job: "BatchJob") -> dict[str, int]:
         state = job.batch["state"]
         if state in (BatchState.SUBMITTED, BatchState.CANCELLING):
-            until = job.batch["cutoff_at"] + (SETTLE if state == BatchState.CANCELLING else timedelta())
-            if job.given_up(utcnow(), until):
+            until = job.settles_by() if state == BatchState.CANCELLING else job.batch["cutoff_at"]
+            if not job.given_up(utcnow(), until):
+                self._defer(job, until)
+            if not job.look_once(now=utcnow):
                 return job.carry_over_in_doubt(now=utcnow)
-            self._defer(job, until)
         return job.land(now=utcnow)
 
     def _defer(self, job: "BatchJob", until: datetime) -> NoReturn:
@@ -115,19 +132,17 @@ class BatchJob:
             self._recover(now)
         if self.batch["state"] != BatchState.PLANNED:
             return
+        if now() >= self.batch["cutoff_at"]:
+            self._too_late(now())
+            return
         self.task.policy.allow("submit_batch")
         killswitch.refuse_if_engaged(self.ledger, self.task.workflow.name, "submitting a batch")
-        self._move(BatchState.SUBMITTING, now(), intent_at=now())
+        self._intend(now())
         try:
             receipt = asyncio.run(self._create())
         except MaybeAccepted:
             self._move(BatchState.IN_DOUBT, now(), error="the create lost its answer")
             self._recover(now)
-            if self.batch["state"] == BatchState.PLANNED:
-                raise TryLater(
-                    f"Batch {self.batch['key']} was not accepted: its create lost its answer and the vendor was searched. "
-                    "Nothing was bought; a retry of this task sends it."
-                ) from None
             return
         except TryLater:
             self._move(BatchState.PLANNED, now(), error="the vendor was busy")
@@ -139,6 +154,37 @@ class BatchJob:
                 "lost. Mend the cause, then clear this task: it sends the same requests."
             ) from refusal
         self._accepted(receipt, now())
+
+    def _intend(self, now: datetime) -> None:
+        """Commit the intent, if the night is still open and every item of the batch is still locked in it."""
+        with self.ledger.write() as conn:
+            strayed = batches.strayed_items(conn, self.batch_id)
+            if strayed:
+                raise LedgerError(
+                    f"Batch {self.batch['key']} was not sent: {len(strayed)} of its items are no longer locked in this night "
+                    f"(items {strayed[:10]}); another night may have bought them. Nothing was bought here."
+                )
+            batches.move(conn, self.batch, BatchState.SUBMITTING, actor=self.task.actor, now=now, intent_at=now)
+        self._reload()
+
+    def _too_late(self, now: datetime) -> None:
+        """Past the cutoff nothing is sent any more: it would be bought and cancelled. The items go to the next night."""
+        with self.ledger.write() as conn:
+            night = nights.get(conn, self.batch["night_id"])
+            locked = nights.still_inside(conn, night["id"]).get(ItemState.LOCKED, [])
+            mine = sorted(set(locked) & set(batches.item_ids(conn, self.batch_id)))
+            reason = "the night was past its cutoff before it could be sent; goes to the next night"
+            nights.leave(conn, night, mine, Outcome.CARRIED_OVER, actor=self.task.actor, now=now, reason=reason)
+            batches.move(
+                conn,
+                self.batch,
+                BatchState.REFUSED,
+                actor=self.task.actor,
+                now=now,
+                error=reason,
+                counts={"carried_over": len(mine)},
+            )
+        self._reload()
 
     async def _create(self) -> Receipt:
         async with clients.open_vendor(self.batch["vendor"]) as vendor:
@@ -171,9 +217,21 @@ class BatchJob:
                 f"for: {error}. It is held in doubt and not sent again; clear this task to search again."
             ) from error
         if receipt is None:
-            self._move(BatchState.PLANNED, now(), error="searched at the vendor: not there")
+            self._not_there(now())
         else:
             self._accepted(receipt, now())
+
+    def _not_there(self, now: datetime) -> None:
+        quiet_at = self.batch["intent_at"] + QUIET
+        if now < quiet_at:
+            if self.batch["state"] == BatchState.SUBMITTING:
+                self._move(BatchState.IN_DOUBT, now)
+            raise StillOpen(
+                f"Batch {self.batch['key']} is not at {self.batch['vendor']}, but its create may still be on its way. It is held "
+                f"in doubt and searched for again at {quiet_at.isoformat()}; nothing is sent before.",
+                quiet_at,
+            )
+        self._move(BatchState.PLANNED, now, error="searched at the vendor: not there")
 
     async def _search(self) -> Receipt | None:
         with self.ledger.read() as conn:
@@ -201,12 +259,36 @@ class BatchJob:
     def cut(self, *, now: Callable[[], datetime]) -> None:
         """The cutoff: ask the vendor to stop. The finished part is landed once the vendor says it has stopped."""
         if self.batch["state"] == BatchState.SUBMITTED:
-            asyncio.run(self._cancel())
-            self._move(BatchState.CANCELLING, now(), cancelled_at=now())
+            error = None
+            try:
+                asyncio.run(self._cancel())
+            except VendorError as refusal:
+                # The night goes on without it: what is not settled in time is carried over in doubt, never sent again.
+                error = f"the cancel did not get through: {refusal}"
+            self._move(BatchState.CANCELLING, now(), cancelled_at=now(), error=error)
 
     async def _cancel(self) -> None:
         async with clients.open_vendor(self.batch["vendor"]) as vendor:
             await vendor.cancel(self.batch["vendor_batch_id"])
+
+    def settles_by(self) -> datetime:
+        """Until when a cancelled batch may say what it finished."""
+        since: datetime = max(self.batch["cutoff_at"], self.batch["cancelled_at"] or self.batch["cutoff_at"])
+        return since + SETTLE
+
+    def look_once(self, *, now: Callable[[], datetime]) -> bool:
+        """One last look at a batch that is to be given up; returns whether it has ended after all."""
+        try:
+            progress = asyncio.run(self._poll())
+        except VendorError:
+            return False
+        if progress.phase is Phase.ENDED:
+            self.ended(now=now)
+        return progress.phase is Phase.ENDED
+
+    async def _poll(self) -> Progress:
+        async with clients.open_vendor(self.batch["vendor"]) as vendor:
+            return await vendor.poll(self.batch["vendor_batch_id"])
 
     def given_up(self, now: datetime, until: datetime) -> bool:
         """Whether a cancelled batch has not settled in time for the export."""
@@ -214,9 +296,6 @@ class BatchJob:
 
     def carry_over_in_doubt(self, *, now: Callable[[], datetime]) -> dict[str, int]:
         """Not settled by the export: its items are carried over in doubt and never sent again before it is settled."""
-        from overnight.ledger import nights
-        from overnight.ledger.states import Outcome
-
         with self.ledger.write() as conn:
             inside = nights.still_inside(conn, self.batch["night_id"]).get(ItemState.SUBMITTED, [])
             mine = sorted(set(inside) & set(batches.item_ids(conn, self.batch_id)))
@@ -227,17 +306,17 @@ class BatchJob:
 
     def land(self, *, now: Callable[[], datetime]) -> dict[str, int]:
         """Download whole, land in chunks, then let the batch be seen."""
-        if self.batch["state"] == BatchState.LANDED:
+        if self.batch["state"] in (BatchState.LANDED, BatchState.REFUSED):
             return dict(self.batch["counts"] or {})
         self.task.policy.allow("read_batch")
-        if self.batch["raw_path"] is None:
+        if self.batch["raw_path"] is None or not raw.is_whole(self.batch["raw_path"], self.batch["raw_sha256"]):
             made, progress = asyncio.run(self._download())
             self._keep(made, progress)
         vendor = vendor_class(self.batch["vendor"])
         landing = Landing(self.ledger, self.task.workflow, vendor, self.batch, self.task.actor)
         counts = landing.land(self.batch["raw_path"], now=now())
-        self._move(BatchState.LANDED, now(), landed_at=now(), counts=counts)
         self._alert_whole_failure(counts, now())
+        self._move(BatchState.LANDED, now(), landed_at=now(), counts=counts)
         return counts
 
     def _alert_whole_failure(self, counts: dict[str, int], now: datetime) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from overnight import prompts
 from overnight.batches import clients, cost
@@ -115,6 +116,8 @@ async def _ping(task: NightTask) -> str | None:
     try:
         async with clients.open_vendor(name) as vendor:
             await vendor.ping(model)
+    except AirflowNotFoundException:
+        return f"There is no connection {vendor_class(name).facts.conn_id!r}: make it, with the API key as its password."
     except VendorError as error:
         conn_id = vendor_class(name).facts.conn_id
         return f"{name} does not let us in with connection {conn_id!r} and model {model!r}: {error}"

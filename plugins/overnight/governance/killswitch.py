@@ -14,7 +14,8 @@ def refuse_if_engaged(ledger: Ledger, workflow: str, what: str) -> None:
         switch = switches.engaged(conn, workflow)
     if switch is not None:
         scope = "everything" if switch["scope"] == switches.ALL else switch["scope"]
+        target = "" if switch["scope"] == switches.ALL else f" {switch['scope']}"
         raise Stopped(
             f"The kill switch for {scope} is engaged by {switch['by']}: {switch['reason']}. It stopped {what}. Nothing was "
-            f"bought and nothing is lost; `bin/overnight resume {workflow}` re-arms it, then clear this task."
+            f"bought and nothing is lost; `bin/overnight resume{target} --by NAME --reason WHY` re-arms it, then clear this task."
         )

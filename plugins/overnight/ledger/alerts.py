@@ -7,7 +7,7 @@ from sqlalchemy import Connection, insert, select, update
 from overnight.ledger import audit
 from overnight.ledger.audit import Actor, Entry
 from overnight.ledger.rows import Row
-from overnight.ledger.tables import alerts
+from overnight.ledger.tables import alerts, nights
 
 
 def raise_once(conn: Connection, alert: Row, *, actor: Actor, now: datetime) -> bool:
@@ -27,7 +27,14 @@ def raise_once(conn: Connection, alert: Row, *, actor: Actor, now: datetime) -> 
     return False
 
 
-def of_night(conn: Connection, workflow: str, night: str) -> list[Row]:
-    """The alerts of one night, oldest first."""
-    query = select(alerts).where(alerts.c.workflow == workflow, alerts.c.night == night)
+def without_night(conn: Connection, limit: int = 20) -> list[Row]:
+    """The newest alerts of runs that never opened a night (a check that failed, for one)."""
+    known = select(nights.c.run_id).where(nights.c.workflow == alerts.c.workflow, nights.c.run_id == alerts.c.run_id)
+    query = select(alerts).where(~known.exists()).order_by(alerts.c.id.desc()).limit(limit)
+    return list(conn.execute(query).mappings())
+
+
+def of_run(conn: Connection, workflow: str, run_id: str) -> list[Row]:
+    """The alerts of one run, oldest first."""
+    query = select(alerts).where(alerts.c.workflow == workflow, alerts.c.run_id == run_id)
     return list(conn.execute(query.order_by(alerts.c.id)).mappings())

@@ -14,8 +14,8 @@ from overnight.ledger import transitions
 from overnight.ledger.audit import Actor
 from overnight.ledger.errors import LedgerError
 from overnight.ledger.rows import Row
-from overnight.ledger.states import BatchState, RequestState
-from overnight.ledger.tables import batches, nights, prompts, request_items, requests
+from overnight.ledger.states import BatchState, ItemState, NightState, RequestState
+from overnight.ledger.tables import batches, items, nights, prompts, request_items, requests
 
 Batch = Row
 """One row of `batches`, with the night's `workflow`, `night`, `cutoff_at` and `start_at` beside it."""
@@ -113,6 +113,34 @@ def item_ids(conn: Connection, batch_id: int) -> list[int]:
         .order_by(request_items.c.item_id)
     )
     return list(conn.execute(query).scalars())
+
+
+def strayed_items(conn: Connection, batch_id: int) -> list[int]:
+    """Items of a batch that are no longer locked in the batch's own, open night: sending them could buy them twice."""
+    query = (
+        select(items.c.id)
+        .join(request_items, request_items.c.item_id == items.c.id)
+        .join(requests, requests.c.id == request_items.c.request_id)
+        .join(batches, batches.c.id == requests.c.batch_id)
+        .join(nights, nights.c.id == batches.c.night_id)
+        .where(
+            batches.c.id == batch_id,
+            (items.c.state != ItemState.LOCKED) | (items.c.night_id != nights.c.id) | (nights.c.state != NightState.LOCKED),
+        )
+    )
+    return list(conn.execute(query.order_by(items.c.id)).scalars())
+
+
+def unsettled_items(conn: Connection, night_id: int) -> set[int]:
+    """Items of a night whose batch may be, or is, at the vendor and has not landed: nobody may send them again."""
+    open_states = (BatchState.SUBMITTING, BatchState.IN_DOUBT, BatchState.SUBMITTED, BatchState.CANCELLING, BatchState.ENDED)
+    query = (
+        select(request_items.c.item_id)
+        .join(requests, requests.c.id == request_items.c.request_id)
+        .join(batches, batches.c.id == requests.c.batch_id)
+        .where(batches.c.night_id == night_id, batches.c.state.in_(open_states))
+    )
+    return set(conn.execute(query).scalars())
 
 
 def known_vendor_ids(conn: Connection, vendor: str) -> set[str]:

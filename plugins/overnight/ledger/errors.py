@@ -1,5 +1,7 @@
 """What the ledger refuses, and in which words."""
 
+from sqlalchemy.exc import IntegrityError
+
 
 class LedgerError(RuntimeError):
     """The ledger cannot do this. The transaction it happened in changed nothing."""
@@ -15,6 +17,10 @@ class ConservationBroken(LedgerError):
 
 class WrongVersion(LedgerError):
     """The ledger's tables are older or newer than this package."""
+
+
+AlreadyThere = IntegrityError
+"""Two people wrote the same thing at the same moment; the database kept the first."""
 
 
 class NightTaken(LedgerError):

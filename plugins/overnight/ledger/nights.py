@@ -104,6 +104,8 @@ def leave(
 ) -> int:  # fmt: skip
     """Items leave the night by one outcome: their own state, the night's list and the steps' lists change together."""
     ids = list(item_ids)
+    if outcome is Outcome.CARRIED_OVER:
+        columns["nights_waited"] = items.c.nights_waited + 1  # what was carried over rises in the order
     mine = select(steps.c.id).where(steps.c.night_id == night["id"])
     detail = {"reason": reason} if reason else None
     moved = transitions.move(
@@ -176,12 +178,16 @@ def _steps_agree(conn: Connection, night_id: int, outcomes: dict[int, str]) -> N
         .join(steps, steps.c.id == step_items.c.step_id)
         .where(steps.c.night_id == night_id)
     )
+    by_step: dict[str, dict[int, str]] = {}
     for row in conn.execute(query):
-        if row.item_id not in outcomes or row.outcome not in set(Outcome):
-            raise ConservationBroken(
-                f"Step {row.name!r} of night {night_id} holds item {row.item_id} with outcome {row.outcome!r}, the night "
-                f"holds {outcomes.get(row.item_id)!r}. The night stays open; `bin/overnight verify` names each."
-            )
+        by_step.setdefault(row.name, {})[row.item_id] = row.outcome
+    for name, held in by_step.items():
+        for item_id in sorted(held.keys() | outcomes.keys()):
+            if held.get(item_id) != outcomes.get(item_id):
+                raise ConservationBroken(
+                    f"Step {name!r} of night {night_id} holds item {item_id} with outcome {held.get(item_id)!r}, the night "
+                    f"holds {outcomes.get(item_id)!r}. The night stays open; `bin/overnight verify` names each."
+                )
 
 
 def close(conn: Connection, night: Night, *, actor: Actor, now: datetime) -> dict[str, int]:

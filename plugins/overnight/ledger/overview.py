@@ -46,9 +46,15 @@ def describe(conn: Connection, night: Row) -> dict[str, Any]:
         "exported_at": night["exported_at"],
         "alerts": [
             {"kind": a["kind"], "severity": a["severity"], "message": a["message"], "seen": a["seen"]}
-            for a in alerts.of_night(conn, night["workflow"], night["night"])
+            for a in alerts.of_run(conn, night["workflow"], night["run_id"])
         ],
     }  # fmt: skip
+
+
+def loose_alerts(conn: Connection) -> list[dict[str, Any]]:
+    """Alerts that belong to no night: what kept a night from being opened."""
+    names = ("workflow", "run_id", "kind", "severity", "message", "raised_at", "seen")
+    return [{name: alert[name] for name in names} for alert in alerts.without_night(conn)]
 
 
 def outcomes(conn: Connection, night_id: int) -> dict[str, int]:

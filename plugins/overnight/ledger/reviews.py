@@ -9,8 +9,8 @@ from overnight.ledger import audit, transitions
 from overnight.ledger.audit import Actor, Entry
 from overnight.ledger.errors import LedgerError
 from overnight.ledger.rows import Row
-from overnight.ledger.states import ItemState, NightState
-from overnight.ledger.tables import alerts, decisions, findings, items, nights
+from overnight.ledger.states import MOVES, ItemState, NightState
+from overnight.ledger.tables import decisions, findings, items, nights
 
 DECISIONS = ("approve", "edit", "rework")
 COVERED = "covered"
@@ -132,6 +132,26 @@ def uncollected(conn: Connection, surface: str) -> list[Row]:
     return list(conn.execute(query).mappings())
 
 
+def claim(conn: Connection, decision_id: int) -> Row | None:
+    """A decision to be collected now, locked; None when it was changed or collected meanwhile."""
+    query = (
+        select(decisions, nights.c.workflow)
+        .join(nights, nights.c.id == decisions.c.night_id)
+        .where(decisions.c.id == decision_id, decisions.c.superseded_at.is_(None), decisions.c.collected_at.is_(None))
+    )
+    return conn.execute(query.with_for_update(of=decisions)).mappings().one_or_none()
+
+
+def movable(conn: Connection, item_ids: Iterable[int], to: ItemState) -> list[int]:
+    """Those of the items that may go to `to` from where they are."""
+    from_states = [state for state, targets in MOVES["item"].items() if to in targets]
+    ids: list[int] = []
+    for chunk in transitions.chunks(item_ids, transitions.CHUNK):
+        query = select(items.c.id).where(items.c.id.in_(chunk), items.c.state.in_(from_states)).order_by(items.c.id)
+        ids += conn.execute(query).scalars()
+    return ids
+
+
 def covered_ids(conn: Connection, night_id: int) -> list[int]:
     """The items the night's digest speaks for that are still in review."""
     query = select(items.c.id).where(
@@ -144,11 +164,6 @@ def collected(conn: Connection, decision_ids: Iterable[int], now: datetime) -> N
     """Mark decisions as gone on their way."""
     for chunk in transitions.chunks(decision_ids, transitions.CHUNK):
         conn.execute(update(decisions).where(decisions.c.id.in_(chunk)).values(collected_at=now))
-
-
-def open_alerts(conn: Connection, limit: int = 20) -> list[Row]:
-    """The newest alerts."""
-    return list(conn.execute(select(alerts).order_by(alerts.c.id.desc()).limit(limit)).mappings())
 
 
 def another_round(conn: Connection, item_ids: Iterable[int]) -> None:

@@ -20,8 +20,9 @@ def problems(conn: Connection) -> list[str]:
 
 
 def _conservation(conn: Connection) -> Iterator[str]:
-    closed = select(night_table.c.id, night_table.c.workflow, night_table.c.night)
-    for night in conn.execute(closed.where(night_table.c.state == NightState.CLOSED)):
+    judged = select(night_table.c.id, night_table.c.workflow, night_table.c.night)
+    settled = (NightState.VALIDATED, NightState.EXPORTED, NightState.CLOSED)
+    for night in conn.execute(judged.where(night_table.c.state.in_(settled))):
         try:
             nights.conservation(conn, night.id)
         except ConservationBroken as broken:

@@ -139,7 +139,7 @@ def order(waiting: Sequence[Mapping[Any, Any]]) -> list[Mapping[Any, Any]]:
 
     def rank(item: Mapping[Any, Any]) -> tuple[Any, ...]:
         return (
-            item["state"] != ItemState.REWORK,
+            item["state"] != ItemState.REWORK and not item["note"],  # also one that was carried over since
             -item["priority"] - min(item["nights_waited"], 3),  # three nights over the cap lift anything to the top
             -item["nights_waited"],
             item["id"],

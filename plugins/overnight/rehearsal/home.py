@@ -55,6 +55,10 @@ class Home:
         stored: dict[str, str] = json.loads((self.root / "passwords.json").read_text())
         return stored
 
+    def is_ours(self) -> bool:
+        """Whether this folder is a rehearsal's (or is not there): nothing else is ever removed."""
+        return not self.root.exists() or (self.root / "queue").is_dir() or not any(self.root.iterdir())
+
     def remove(self) -> None:
         """Leave nothing behind."""
         shutil.rmtree(self.root, ignore_errors=True)
@@ -80,9 +84,9 @@ def make(home: Home, vendors: dict[str, str], sandbox_port: int, reviews: Path |
     for name in workflow_names():
         target = home.queue / name
         target.mkdir(exist_ok=True)
-        sample = reviews if reviews is not None and name == "review_sentiment" else None
-        source = sample or include_dir() / "prompts" / name / "sample.csv"
-        shutil.copyfile(source, target / ("sample.csv" if sample is None else sample.name))
+        own = reviews if name == "review_sentiment" else None
+        source = own or include_dir() / "prompts" / name / "sample.csv"
+        shutil.copyfile(source, target / ("sample.csv" if own is None else "reviews.csv"))
     passwords = {user: secrets.token_urlsafe(9) for user in USERS}
     (home.root / "passwords.json").write_text(json.dumps(passwords))
     env = _environment(home, vendors, free_port(), sandbox_port)

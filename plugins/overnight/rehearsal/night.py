@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 from rich.console import Console
@@ -28,6 +29,11 @@ def run(out: Console, *, reviews: Path | None = None, stop_after: bool = False, 
     if reviews is not None and not reviews.is_file():
         out.print(f"[red]There is no file {reviews}.[/red] Say where: REVIEWS=path/to/reviews.csv make night")
         return 2
+    if not home.is_ours():
+        out.print(
+            f"[red]{home.root} holds something that is not a rehearsal.[/red] Nothing was removed; choose another OVERNIGHT_HOME."
+        )
+        return 2
     if home.root.exists():
         out.print("an earlier rehearsal is there: stopping it and starting afresh")
         down(out, home)
@@ -35,11 +41,11 @@ def run(out: Console, *, reviews: Path | None = None, stop_after: bool = False, 
         api, env = start(out, home, reviews)
         runs = trigger(api, workflow_names())
         _watch(out, api, runs)
-    except NotReady as trouble:
+    except (NotReady, httpx.HTTPError) as trouble:
         out.print(f"[red]{trouble}[/red]\nThe logs are in {home.logs}. `make down` stops what is running.", soft_wrap=True)
         return 1
     ledger = Ledger(f"sqlite:///{home.airflow / 'overnight.db'}")
-    good = _report(out, ledger, runs, api)
+    good = _report(out, ledger, runs, api, home)
     out.print(f"took {time.monotonic() - began:.0f} seconds")
     if stop_after:
         down(out, home)
@@ -90,6 +96,9 @@ def trigger(api: AirflowApi, names: Sequence[str]) -> dict[str, str]:
 def down(out: Console, home: Home | None = None) -> None:
     """Stop every process of the rehearsal and remove its folder."""
     home = home or homes.default()
+    if not home.is_ours():
+        out.print(f"[red]{home.root} holds something that is not a rehearsal.[/red] Nothing was stopped or removed.")
+        return
     count = processes.stop_all(home) if home.root.exists() else 0
     home.remove()
     out.print(f"stopped {count} processes; nothing is left behind" if count else "nothing was running")
@@ -128,16 +137,16 @@ def _word(state: str) -> str:
     return words.get(state, state)
 
 
-def _report(out: Console, ledger: Ledger, runs: dict[str, str], api: AirflowApi) -> bool:
+def _report(out: Console, ledger: Ledger, runs: dict[str, str], api: AirflowApi, home: Home) -> bool:
     with ledger.read() as conn:
         nights = [overview.describe(conn, row) for row in overview.list_nights(conn)]
         problems = verify.problems(conn)
-    table = Table("workflow", "night", "state", "locked", "staged", "failed", "carried over", "cost", "in real time")
+    table = Table("workflow", "night", "state", "locked", "staged", "failed", "carried over", "rejected", "cost", "in real time")
     for night in sorted(nights, key=lambda night: str(night["workflow"])):
         counts = night["outcomes"]
         table.add_row(
             night["workflow"], night["night"], night["state"],
-            *(str(counts[name]) for name in ("locked", "staged", "failed", "carried_over")),
+            *(str(counts[name]) for name in ("locked", "staged", "failed", "carried_over")), str(night["rejected"]),
             f"${night['cost_usd']:.4f}", f"${night['realtime_cost_usd']:.4f}",
         )  # fmt: skip
     out.print(table)
@@ -146,8 +155,18 @@ def _report(out: Console, ledger: Ledger, runs: dict[str, str], api: AirflowApi)
     for dag_id, run_id in runs.items():
         if (state := api.run_state(dag_id, run_id)) != "success":
             out.print(f"[red]{dag_id}: the run {run_id} is {state}; its task logs say why[/red]", soft_wrap=True)
+    _say_empty(out, nights, home)
     closed = {str(night["workflow"]) for night in nights if night["state"] == "closed"}
-    return not problems and closed == set(runs)
+    return not problems and closed == set(runs) and all(night["outcomes"]["locked"] for night in nights)
+
+
+def _say_empty(out: Console, nights: Sequence[Any], home: Home) -> None:
+    """A night that locked nothing has its reason beside the file."""
+    for night in nights:
+        if not night["outcomes"]["locked"]:
+            out.print(
+                f"[red]{night['workflow']} locked nothing:[/red] the *.status.csv in {home.queue / night['workflow']} says why"
+            )
 
 
 def _say_where(out: Console, home: Home, env: dict[str, str]) -> None:

@@ -55,7 +55,9 @@ def kill(home: Home, name: str, number: int = signal.SIGKILL) -> None:
 def stop_all(home: Home) -> int:
     """End every recorded process and whatever it started, gently, then firmly; returns how many there were."""
     leaders = [leader for name in _read(home) if (leader := _find(home, name)) is not None]
-    ours = [process for leader in leaders for process in _session(leader.pid)]
+    # A leader may be dead and its children not: their session still carries its id.
+    sessions = {int(record["pid"]) for record in _read(home).values()}
+    ours = [process for session in sorted(sessions) for process in _session(session) if _is_of(home, process)]
     for leader in leaders:
         _send(leader, signal.SIGTERM)
     _wait(ours, GRACE_S)
@@ -76,6 +78,14 @@ def _session(leader: int) -> list[psutil.Process]:
         except (ProcessLookupError, PermissionError):
             continue
     return found
+
+
+def _is_of(home: Home, process: psutil.Process) -> bool:
+    """Whether a process was started for this rehearsal: its environment says so (ids come round again after a reboot)."""
+    try:
+        return process.environ().get("AIRFLOW_HOME") == str(home.airflow)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
 
 
 def _find(home: Home, name: str) -> psutil.Process | None:

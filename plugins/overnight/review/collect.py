@@ -39,11 +39,14 @@ def collect(ledger: Ledger, *, actor: Actor, now: datetime) -> dict[str, int]:
     for name in finder.names("overnight.review.surfaces"):
         for found in surface(name).collect(ledger):
             counts["refused"] += not _take(ledger, found, now)
-        with ledger.write() as conn:
-            decided = reviews.uncollected(conn, name)
-            for decision in decided:
-                counts[decision["decision"]] += _apply(conn, decision, actor=actor, now=now)
-            reviews.collected(conn, [decision["id"] for decision in decided], now)
+        with ledger.read() as conn:
+            waiting = [decision["id"] for decision in reviews.uncollected(conn, name)]
+        for decision_id in waiting:  # each by itself: one that cannot be applied keeps none of the others from going home
+            with ledger.write() as conn:
+                decision = reviews.claim(conn, decision_id)
+                if decision is not None:
+                    counts[decision["decision"]] += _apply(conn, decision, actor=actor, now=now)
+                    reviews.collected(conn, [decision_id], now)
     return dict(counts)
 
 
@@ -62,6 +65,7 @@ def _apply(conn: Connection, decision: Mapping[Any, Any], *, actor: Actor, now: 
     """Move the item, or all items that the digest speaks for; returns how many moved."""
     to = _STATES[decision["decision"]]
     ids = [decision["item_id"]] if decision["item_id"] else reviews.covered_ids(conn, decision["night_id"])
+    ids = reviews.movable(conn, ids, to)
     columns: dict[str, Any] = {}
     if to is ItemState.REWORK:
         columns["note"] = decision["note"]

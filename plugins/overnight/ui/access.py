@@ -49,7 +49,8 @@ def may_decide(user: Any, workflow: str) -> bool:
 
 def from_our_pages(request: Request) -> None:
     """Refuse a change that another site's page asks for (CSRF)."""
-    if request.headers.get("authorization"):
+    # A bearer token is sent on purpose; Basic, which a proxy may ask for, is added by the browser itself.
+    if request.headers.get("authorization", "").lower().startswith("bearer "):
         return
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")

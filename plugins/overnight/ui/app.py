@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from overnight.clock import utcnow
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import open_ledger
+from overnight.ledger.errors import AlreadyThere as IntegrityError
 from overnight.ledger.reviews import DecisionRefused
 from overnight.ui import pages
 from overnight.ui.access import NotLoggedIn, OwnPages, User, login_url, may_decide, may_read
@@ -39,7 +41,8 @@ def nights(request: Request, user: User) -> HTMLResponse:
     """Every night the user may see, newest first."""
     with open_ledger().read() as conn:
         shown = [night for night in pages.nights(conn) if may_read(user, night["workflow"])]
-    return _page(request, "nights.html", nights=shown, user=user.get_name())
+        loose = [alert for alert in pages.loose_alerts(conn) if may_read(user, alert["workflow"])]
+    return _page(request, "nights.html", nights=shown, loose=loose, user=user.get_name())
 
 
 def review(request: Request, night_id: int, user: User, page: int = 1, said: str = "") -> HTMLResponse:
@@ -55,6 +58,11 @@ def review(request: Request, night_id: int, user: User, page: int = 1, said: str
 async def decide(request: Request, night_id: int, user: User) -> Response:
     """Take one decision from the page's form and come back to where the reviewer was."""
     form = {key: value for key, value in (await request.form()).items() if isinstance(value, str)}
+    # The ledger may make us wait for a lock: not on the event loop that all of Airflow's API runs on.
+    return await run_in_threadpool(_take, request, night_id, user, form)
+
+
+def _take(request: Request, night_id: int, user: Any, form: dict[str, str]) -> Response:
     ledger = open_ledger()
     with ledger.read() as conn:
         workflow = pages.workflow_of(conn, night_id)
@@ -66,6 +74,10 @@ async def decide(request: Request, night_id: int, user: User) -> Response:
         item_id = int(form["item_id"]) if form.get("item_id") else None
         with ledger.write() as conn:
             said = pages.decide(conn, night_id, item_id, form, actor=Actor("human", user.get_name()), now=utcnow())
+    except IntegrityError:
+        return PlainTextResponse(
+            "Somebody decided this at the same moment. Nothing was changed; reload the page.", status_code=409
+        )
     except (DecisionRefused, ValueError) as refusal:
         return PlainTextResponse(f"{refusal}\n\nGo back in your browser; nothing was changed.", status_code=409)
     anchor = f"#item-{item_id}" if item_id else ""

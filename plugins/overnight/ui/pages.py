@@ -28,6 +28,11 @@ def nights(conn: Connection) -> list[dict[str, Any]]:
     return [{**overview.describe(conn, row), "id": row["id"], "title": _title(row["workflow"]), **_local(row)} for row in rows]
 
 
+def loose_alerts(conn: Connection) -> list[dict[str, Any]]:
+    """What kept a night from being opened."""
+    return overview.loose_alerts(conn)
+
+
 def workflow_of(conn: Connection, night_id: int) -> str | None:
     """Whose night it is."""
     try:

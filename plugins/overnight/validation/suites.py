@@ -37,7 +37,10 @@ def judge(workflow: Workflow, rows: Sequence[NightRow]) -> tuple[list[dict[str, 
     checks: list[dict[str, Any]] = []
     findings: list[tuple[int, Finding]] = []
     for expectation, result in zip(workflow.expectations, results, strict=True):
-        checks.append(_check(expectation, result))
+        check = _check(expectation, result)
+        if check["error"] and expectation.severity is Severity.FAIL:
+            raise RuntimeError(f"{expectation.name} could not be checked, so nothing is called good: {check['error'][:300]}")
+        checks.append(check)
         findings += [(item_id, _finding(expectation, value)) for item_id, value in _unexpected(result)]
     return checks, findings
 

@@ -15,7 +15,7 @@ from airflow.sdk import BaseOperator
 from sqlalchemy import Connection
 
 from overnight.clock import utcnow
-from overnight.ledger import answers, nights, reviews, transitions
+from overnight.ledger import answers, batches, nights, reviews, transitions
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
 from overnight.ledger.states import AnswerState, ItemState, NightState, Outcome
@@ -115,7 +115,12 @@ def _settle(
         nights.leave(conn, night, ids, Outcome.FAILED, reason=reason, bucket="failed", position=0, **common)
     for state, ids in sorted(nights.still_inside(conn, night["id"]).items()):
         reason = "the vendor could not answer it tonight" if state == ItemState.ANSWERED else f"not finished ({state})"
-        nights.leave(conn, night, ids, Outcome.CARRIED_OVER, reason=f"{reason}; goes to the next night", **common)
+        doubtful = batches.unsettled_items(conn, night["id"])
+        sure = [i for i in ids if i not in doubtful]
+        nights.leave(conn, night, sure, Outcome.CARRIED_OVER, reason=f"{reason}; goes to the next night", **common)
+        unsure = [i for i in ids if i in doubtful]
+        why = "its batch is at the vendor and has not landed; not sent again before it has"
+        nights.leave(conn, night, unsure, Outcome.CARRIED_OVER, reason=why, in_doubt=True, **common)
     transitions.move(
         conn, "night", [night["id"]], NightState.VALIDATED, workflow=task.workflow.name, summary=verdict.summary,
         detail=nights.conservation(conn, night["id"]), **common,

@@ -113,9 +113,14 @@ class OpenAIVendor(Vendor):
                 _errors(),
                 self._call(UPLOAD_TIMEOUT_S).files.with_streaming_response.content(file_id) as response,
             ):
-                async for line in response.iter_lines():
-                    if line.strip():
-                        sink(line.encode() + b"\n")
+                rest = b""
+                async for chunk in response.iter_bytes():
+                    # Only \n ends a row: text in an answer may hold other line separators (U+2028, U+0085).
+                    *rows, rest = (rest + chunk).split(b"\n")
+                    for row in filter(None, rows):
+                        sink(row + b"\n")
+                if rest:
+                    sink(rest + b"\n")
 
     def read(self, raw: bytes) -> Result:
         """A row has a response with a status of its own, or an error."""

@@ -49,9 +49,12 @@ class CsvSource(Source):
         reading = Reading()
         for path in self._files(workflow):
             try:
-                reading.rows.extend(_rows(path, columns))
+                reading.rows.extend(list(_rows(path, columns)))  # whole or not at all
             except _Unreadable as trouble:
                 reading.troubles.append(Trouble(path.name, str(trouble)))
+            except (OSError, csv.Error) as trouble:
+                message = f"The file cannot be read ({type(trouble).__name__}). Is a quote missing, or the file open elsewhere?"
+                reading.troubles.append(Trouble(path.name, message))
         return reading
 
     def answer(self, workflow: str, night: str, answers: Sequence[RowAnswer], troubles: Sequence[Trouble]) -> None:
@@ -67,12 +70,13 @@ class CsvSource(Source):
                 self._write(workflow, name, [(*row, night) for row in rows])
 
     def _files(self, workflow: str) -> Iterator[Path]:
-        for path in sorted((self.folder / workflow).glob("*.csv")):
-            if not path.name.endswith(STATUS) and not path.name.startswith((".", "~")):
+        for path in sorted((self.folder / workflow).iterdir()):
+            name = path.name.lower()
+            if path.is_file() and name.endswith(".csv") and not name.endswith(STATUS) and not name.startswith((".", "~")):
                 yield path
 
     def _write(self, workflow: str, name: str, rows: Sequence[tuple[str, ...]]) -> None:
-        target = self.folder / workflow / f"{name.removesuffix('.csv')}{STATUS}"
+        target = self.folder / workflow / f"{name[: -len('.csv')]}{STATUS}"
         partial = target.with_name(f".{target.name}.partial")
         with partial.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
