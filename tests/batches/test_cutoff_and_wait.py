@@ -107,6 +107,9 @@ def test_what_has_not_settled_by_the_export_is_carried_over_in_doubt_and_not_sen
     job.cut(now=night.clock)
     assert job.given_up(job.batch["cutoff_at"] + timedelta(minutes=20), job.batch["cutoff_at"] + timedelta(minutes=20))
     assert job.carry_over_in_doubt(now=night.clock) == {"carried_over_in_doubt": 40}
+    wait_ended("openai", job.batch["vendor_batch_id"])
+    assert not job.look_once(now=night.clock), "a clear after it was given up lands nothing into a night it left"
+    assert job.carry_over_in_doubt(now=night.clock) == {"carried_over_in_doubt": 0}
     night.validate()
     assert night.export() == {"locked": 40, "staged": 0, "failed": 0, "carried_over": 40}
     again = Night(night.ledger, "review_sentiment", run_id="manual__2", now=night.now)

@@ -278,6 +278,8 @@ class BatchJob:
 
     def look_once(self, *, now: Callable[[], datetime]) -> bool:
         """One last look at a batch that is to be given up; returns whether it has ended after all."""
+        if not self._submitted_here():
+            return False  # given up before: its items left this night in doubt, and a late result is not this night's any more
         try:
             progress = asyncio.run(self._poll())
         except VendorError:
@@ -285,6 +287,12 @@ class BatchJob:
         if progress.phase is Phase.ENDED:
             self.ended(now=now)
         return progress.phase is Phase.ENDED
+
+    def _submitted_here(self) -> list[int]:
+        """The batch's items that are still at the vendor for this night."""
+        with self.ledger.read() as conn:
+            inside = nights.still_inside(conn, self.batch["night_id"]).get(ItemState.SUBMITTED, [])
+            return sorted(set(inside) & set(batches.item_ids(conn, self.batch_id)))
 
     async def _poll(self) -> Progress:
         async with clients.open_vendor(self.batch["vendor"]) as vendor:
@@ -296,9 +304,8 @@ class BatchJob:
 
     def carry_over_in_doubt(self, *, now: Callable[[], datetime]) -> dict[str, int]:
         """Not settled by the export: its items are carried over in doubt and never sent again before it is settled."""
+        mine = self._submitted_here()
         with self.ledger.write() as conn:
-            inside = nights.still_inside(conn, self.batch["night_id"]).get(ItemState.SUBMITTED, [])
-            mine = sorted(set(inside) & set(batches.item_ids(conn, self.batch_id)))
             night = nights.get(conn, self.batch["night_id"])
             reason = "cut off; the vendor has not said yet what was finished"
             nights.leave(conn, night, mine, Outcome.CARRIED_OVER, actor=self.task.actor, now=now(), reason=reason, in_doubt=True)
