@@ -55,9 +55,10 @@ def kill(home: Home, name: str, number: int = signal.SIGKILL) -> None:
 def stop_all(home: Home) -> int:
     """End every recorded process and whatever it started, gently, then firmly; returns how many there were."""
     leaders = [leader for name in _read(home) if (leader := _find(home, name)) is not None]
+    ours = [process for leader in leaders for process in _session(leader.pid)]
     # A leader may be dead and its children not: their session still carries its id.
-    sessions = {int(record["pid"]) for record in _read(home).values()}
-    ours = [process for session in sorted(sessions) for process in _session(session) if _is_of(home, process)]
+    orphaned = {int(record["pid"]) for record in _read(home).values()} - {leader.pid for leader in leaders}
+    ours += [process for session in sorted(orphaned) for process in _session(session) if _is_of(home, process)]
     for leader in leaders:
         _send(leader, signal.SIGTERM)
     _wait(ours, GRACE_S)
