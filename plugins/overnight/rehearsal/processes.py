@@ -43,15 +43,6 @@ def dead(home: Home) -> list[str]:
     return [name for name in _read(home) if _find(home, name) is None]
 
 
-def kill(home: Home, name: str, number: int = signal.SIGKILL) -> None:
-    """Send a signal to one recorded process and all of its session (for tests that break things on purpose)."""
-    leader = _find(home, name)
-    if leader is not None:
-        for process in _session(leader.pid):
-            _send(process, number)
-        leader.wait(GRACE_S)
-
-
 def stop_all(home: Home) -> int:
     """End every recorded process and whatever it started, gently, then firmly; returns how many there were."""
     leaders = [leader for name in _read(home) if (leader := _find(home, name)) is not None]
