@@ -1,6 +1,6 @@
 """What can go wrong at a vendor, split by the one question that matters first: have we paid yet?"""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -68,12 +68,20 @@ def classify(error: BaseException) -> VendorError:
 
 
 @asynccontextmanager
-async def translated(*errors: type[BaseException], looking: bool = False) -> AsyncIterator[None]:
-    """Let an SDK's errors leave the block as ours; while looking for a lost batch, as `CannotLook`."""
+async def translated(
+    *errors: type[BaseException], looking: bool = False, also: Callable[[Any, Exception], bool] | None = None
+) -> AsyncIterator[None]:
+    """Let an SDK's errors leave the block as ours; while looking for a lost batch, as `CannotLook`.
+
+    Args:
+        also: tells a refused key by the vendor's own signs, where its status does not.
+    """
     try:
         yield
     except errors as error:
         ours = classify(error)
+        if also is not None and also(error, ours):
+            ours = AuthFailed(str(ours))
         raise (CannotLook(str(ours)) if looking else ours) from error
 
 
@@ -98,8 +106,8 @@ def _never_connected(error: BaseException) -> bool:
 
 def _message(error: Any) -> str:
     """The vendor's own words, short: an error body can echo what we sent, and that is an item's text."""
-    body = getattr(error, "body", None)
+    body = getattr(error, "body", None) or getattr(error, "details", None)
     inner = body.get("error", body) if isinstance(body, dict) else None
     if isinstance(inner, dict):
-        return str(inner.get("type") or inner.get("code") or inner.get("status") or "")[:100]
+        return str(inner.get("type") or inner.get("status") or inner.get("code") or "")[:100]
     return ""

@@ -7,7 +7,7 @@ decided elsewhere.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -26,7 +26,16 @@ class VendorFacts:
     max_bytes: int
     batch_rate: Decimal  # batch price / real-time price
     client_from: str | None = None  # "module:Hook.method" of the official provider's hook, where it has one
-    endpoint: str = ""
+    enqueued_tokens: int | None = None  # a low tier's limit of input tokens waiting at once, a model; brand.yaml overrides it
+    status_calls: int = 32  # looks in flight at once; more than any number of hung ones we expect
+    marks_cache: bool = False  # whether a request says which prefix is to be cached (others cache by themselves)
+    long_write_factor: Decimal = Decimal(1)  # price of a token written to the hour-long cache / price of a plain one
+    min_cached_tokens: Mapping[str, int] = field(default_factory=dict)  # by model prefix; "" is for all others
+
+    def cached_from(self, model: str) -> int:
+        """The shortest prefix, in tokens, that this vendor caches for a model."""
+        fits = [prefix for prefix in self.min_cached_tokens if model.startswith(prefix)]
+        return self.min_cached_tokens[max(fits, key=len)] if fits else 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,7 @@ class Line:
     schema: Mapping[str, Any]
     schema_name: str
     max_output_tokens: int
+    cache_prefix: bool = False  # mark the shared part for the vendor's prompt cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +101,20 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer. `input` includes cached ones, `output` includes reasoning."""
+    """Tokens of one answer. `input` includes cached ones, `output` includes reasoning, `cache_write` the hour-long ones."""
 
     input: int = 0
     cache_read: int = 0
     cache_write: int = 0
+    cache_write_long: int = 0
     output: int = 0
     reasoning: int = 0
+
+    def shares(self, count: int) -> list["Usage"]:
+        """The usage of one request with several entries, cut into `count` parts that add up to it exactly."""
+        whole = astuple(self)
+        parts = [[n // count + (place < n % count) for n in whole] for place in range(count)]
+        return [Usage(*part) for part in parts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +128,27 @@ class Result:
     model: str = ""
     error: str | None = None
     retryable: bool = False
+
+
+class Rows:
+    """Cuts a stream of bytes into lines. Only \\n ends one: an answer's text may hold other separators (U+2028, U+0085)."""
+
+    def __init__(self, sink: Callable[[bytes], object]) -> None:
+        self.sink, self.rest = sink, b""
+
+    def write(self, chunk: bytes) -> int:
+        """Take the next bytes (the name a file has for it: some SDKs write into one)."""
+        *rows, self.rest = (self.rest + chunk).split(b"\n")
+        for row in rows:
+            if row.strip():
+                self.sink(row + b"\n")
+        return len(chunk)
+
+    def end(self) -> None:
+        """The stream is over: what is left is the last line."""
+        if self.rest.strip():
+            self.sink(self.rest + b"\n")
+        self.rest = b""
 
 
 class Vendor(ABC):

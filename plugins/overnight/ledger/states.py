@@ -67,6 +67,15 @@ class BatchState(StrEnum):
     REFUSED = "refused"
 
 
+class Purpose(StrEnum):
+    """What a batch is for."""
+
+    FIRST = "first"
+    WARM_UP = "warm_up"  # one request that fills the vendor's prompt cache for the others
+    REPAIR = "repair"  # what failed in an earlier batch of the same shard, and nothing else
+    FALLBACK = "fallback"  # what a stuck or broken model was to answer, asked of another one
+
+
 class AnswerState(StrEnum):
     """What one answer turned out to be. Written once, never changed: only VALID is a good one (law 4)."""
 
@@ -97,7 +106,8 @@ MOVES: Final[dict[str, dict[str, frozenset[str]]]] = {
         _I.WAITING: frozenset({_I.LOCKED, _I.CARRIED_OVER, _I.REJECTED}),
         _I.CARRIED_OVER: frozenset({_I.LOCKED, _I.REJECTED}),
         _I.REWORK: frozenset({_I.LOCKED, _I.CARRIED_OVER, _I.REJECTED}),
-        _I.LOCKED: frozenset({_I.SUBMITTED, _I.CARRIED_OVER, _I.FAILED}),
+        # locked → answered: from the ledger, or by a late result; nothing is bought then
+        _I.LOCKED: frozenset({_I.SUBMITTED, _I.ANSWERED, _I.CARRIED_OVER, _I.FAILED}),
         _I.SUBMITTED: frozenset({_I.ANSWERED, _I.CARRIED_OVER, _I.FAILED}),
         _I.ANSWERED: frozenset({_I.STAGED, _I.FAILED, _I.SUBMITTED, _I.CARRIED_OVER}),
         _I.STAGED: frozenset({_I.IN_REVIEW, _I.FAILED}),

@@ -65,6 +65,8 @@ nights = Table(
     Column("exported_at", UtcDateTime),
     Column("closed_at", UtcDateTime),
     Column("summary", JSON),  # the digest and the checks of the whole night, written by validate
+    Column("budget_usd", Usd),  # what this night may cost at most; null: a night from before there were budgets
+    Column("estimate_usd", Usd),  # what it was expected to cost when it was locked
     UniqueConstraint("workflow", "night"),
     UniqueConstraint("workflow", "run_id"),
 )
@@ -161,6 +163,15 @@ batches = Table(
     Column("raw_sha256", String(64)),
     Column("counts", JSON),
     Column("error", Text),
+    Column("purpose", String(16), nullable=False, server_default="first"),
+    Column("landing_night_id", Integer, index=True),  # the night its answers land in; null: its own (late ones land later)
+    Column("not_before_at", UtcDateTime),  # a wait the vendor or a breaker asked for
+    Column("after_id", Integer),  # the batch that warms the prompt cache for this one
+    Column("cache_prefix", Boolean, nullable=False, server_default=text("false")),
+    Column("ceiling_usd", Usd),  # what it can cost at most: counted against the budget until it has landed
+    Column("cost_usd", Usd),  # what it did cost, from its answers, once it has landed
+    Column("input_tokens", Integer, nullable=False, server_default="0"),  # estimated, against the enqueued-token budget
+    Column("waits", Integer, nullable=False, server_default="0"),  # how often in a row the vendor put us off
     UniqueConstraint("step_id", "shard", "attempt"),
 )
 
@@ -187,7 +198,8 @@ request_items = Table(
     Column("step_id", Integer, ForeignKey("steps.id"), nullable=False),
     Column("vendor", String(32), nullable=False),
     Column("attempt", Integer, nullable=False),
-    Column("position", Integer, nullable=False),
+    Column("position", Integer, nullable=False),  # of its entry in the request; identical inputs share one
+    Column("input_key", String(64), index=True),  # what was asked, of whom, under which prompt: the key of reuse
 )
 
 answers = Table(
@@ -212,6 +224,8 @@ answers = Table(
     Column("cost_usd", Usd, nullable=False),
     Column("realtime_cost_usd", Usd, nullable=False),  # what the same tokens cost without the batch rate
     Column("landed_at", UtcDateTime, nullable=False),
+    Column("night_id", Integer, index=True),  # the night it counts in; a late one counts in a later night than it was sent
+    Column("reused_from", Integer),  # the earlier answer to the same question, when nothing was bought
     UniqueConstraint("item_id", "step_id", "vendor", "attempt"),
 )
 
@@ -284,6 +298,17 @@ kill_switches = Table(
     Column("engaged", Boolean, nullable=False),
     Column("by", String(128), nullable=False),
     Column("reason", Text, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+)
+
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("vendor", String(32), primary_key=True),
+    Column("model", String(128), primary_key=True),
+    Column("failures", Integer, nullable=False, server_default="0"),  # in a row
+    Column("open_until", UtcDateTime),  # null: closed; past: the next batch is the probe
+    Column("reason", Text),
     Column("changed_at", UtcDateTime, nullable=False),
 )
 

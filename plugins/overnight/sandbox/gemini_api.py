@@ -27,14 +27,17 @@ _PREFIXES = ("gemini-",)
 class Refusal(Exception):
     """An error answer of this API."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, reason: str | None = None) -> None:
         super().__init__(message)
-        self.status, self.message = status, message
+        self.status, self.message, self.reason = status, message, reason
 
 
-def error(status: int, message: str) -> JSONResponse:
+def error(status: int, message: str, reason: str | None = None) -> JSONResponse:
     """An error in Google's form."""
-    inner = {"code": status, "message": message, "status": _STATUS.get(status, "UNKNOWN")}
+    inner: dict[str, Any] = {"code": status, "message": message, "status": _STATUS.get(status, "UNKNOWN")}
+    if reason:
+        kind = "type.googleapis.com/google.rpc.ErrorInfo"
+        inner["details"] = [{"@type": kind, "reason": reason, "domain": "googleapis.com"}]
     return JSONResponse({"error": inner}, status)
 
 
@@ -46,7 +49,7 @@ def _store(request: Request) -> Store:
 def _authorised(request: Request) -> None:
     key = request.headers.get("x-goog-api-key") or request.query_params.get("key", "")
     if not key or key.startswith("bad"):
-        raise Refusal(400, "API key not valid. Please pass a valid API key.")
+        raise Refusal(400, "API key not valid. Please pass a valid API key.", "API_KEY_INVALID")
 
 
 async def get_model(request: Request) -> Response:

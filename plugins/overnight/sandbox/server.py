@@ -71,7 +71,7 @@ async def _openai_error(_request: Request, refusal: Any) -> Response:
 
 
 async def _gemini_error(_request: Request, refusal: Any) -> Response:
-    return gemini_api.error(refusal.status, refusal.message)
+    return gemini_api.error(refusal.status, refusal.message, refusal.reason)
 
 
 class NotedCalls:

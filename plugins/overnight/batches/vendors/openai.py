@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from overnight.batches.errors import MaybeAccepted, TryLater, translated
-from overnight.batches.vendor import Line, Phase, Progress, Receipt, Result, Ticket, Usage, Vendor, VendorFacts, Verdict
+from overnight.batches.vendor import Line, Phase, Progress, Receipt, Result, Rows, Ticket, Usage, Vendor, VendorFacts, Verdict
 
 CALL_TIMEOUT_S = 60.0
 UPLOAD_TIMEOUT_S = 600.0
@@ -39,6 +39,7 @@ class OpenAIVendor(Vendor):
         max_bytes=200_000_000,
         batch_rate=Decimal("0.5"),
         client_from="airflow.providers.openai.hooks.openai:OpenAIHook.aget_conn",
+        enqueued_tokens=2_000_000,  # tier 1 of the small models; a brand's own tier goes into brand.yaml
     )
 
     def line(self, line: Line) -> bytes:
@@ -113,14 +114,10 @@ class OpenAIVendor(Vendor):
                 _errors(),
                 self._call(UPLOAD_TIMEOUT_S).files.with_streaming_response.content(file_id) as response,
             ):
-                rest = b""
+                rows = Rows(sink)
                 async for chunk in response.iter_bytes():
-                    # Only \n ends a row: text in an answer may hold other line separators (U+2028, U+0085).
-                    *rows, rest = (rest + chunk).split(b"\n")
-                    for row in filter(None, rows):
-                        sink(row + b"\n")
-                if rest:
-                    sink(rest + b"\n")
+                    rows.write(chunk)
+                rows.end()
 
     def read(self, raw: bytes) -> Result:
         """A row has a response with a status of its own, or an error."""

@@ -1,0 +1,200 @@
+"""Gemini: the batch mode of the Gemini Developer API, requests and results as files.
+
+Limits: https://ai.google.dev/gemini-api/docs/batch-api (a file of up to 2 GB, target 24 h, half price, results kept 48 h).
+Our key travels as the batch's display_name, so a lost batch is found by listing; each line has a `key` of its own. A file
+that was uploaded and not used costs nothing and goes after 48 h. A refused key is HTTP 400 here, not 401.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from decimal import Decimal
+from typing import Any
+
+from overnight.batches.errors import BadRequest, MaybeAccepted, TryLater, translated
+from overnight.batches.vendor import Line, Phase, Progress, Receipt, Result, Rows, Ticket, Usage, Vendor, VendorFacts, Verdict
+
+CALL_TIMEOUT_S = 60.0
+UPLOAD_TIMEOUT_S = 600.0
+
+_RUNNING = {"JOB_STATE_QUEUED", "JOB_STATE_PENDING", "JOB_STATE_RUNNING", "JOB_STATE_UPDATING", "JOB_STATE_PAUSED"}
+_STOPS = {"STOP": Verdict.SUCCEEDED, "MAX_TOKENS": Verdict.TRUNCATED}
+_REFUSALS = {"SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "RECITATION"}
+# google.rpc.Code, https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
+_CANCELLED, _HOPELESS = 1, {3, 5, 7, 9, 11, 12, 16}
+_EXPIRED = 4
+
+
+class GeminiVendor(Vendor):
+    """Talks to `client.aio.files` and `client.aio.batches` of the official SDK (google.genai)."""
+
+    facts = VendorFacts(
+        conn_id="gemini_default",
+        price_provider="google",
+        max_requests=200_000,  # the vendor names none; the file's size is the limit
+        max_bytes=2_000_000_000,
+        batch_rate=Decimal("0.5"),
+    )
+
+    @classmethod
+    def make_client(cls, *, password: str | None, host: str | None, extra: Mapping[str, Any]) -> Any:
+        """A client for the connection's key and, where one is named, its host.
+
+        Its retries are off in both places: without `retry_options` its aiohttp path sends a POST a second time after a
+        dropped connection, a batch bought twice. A transport of ours keeps it on httpx, like the other vendors' SDKs.
+        """
+        import httpx
+        from google import genai
+        from google.genai import types
+
+        options = types.HttpOptions(
+            base_url=host or None,
+            retry_options=types.HttpRetryOptions(attempts=1),
+            async_client_args={"transport": httpx.AsyncHTTPTransport()},
+        )
+        return genai.Client(api_key=password or "", http_options=options)
+
+    def line(self, line: Line) -> bytes:
+        """A line of the input file, with the answer's schema as `responseJsonSchema`."""
+        request = {
+            "systemInstruction": {"parts": [{"text": line.system}]},
+            "contents": [{"role": "user", "parts": [{"text": line.content}]}],
+            "generationConfig": {
+                "maxOutputTokens": line.max_output_tokens,
+                "responseMimeType": "application/json",
+                "responseJsonSchema": line.schema,
+            },
+        }
+        return json.dumps({"key": line.custom_id, "request": request}, ensure_ascii=False).encode()
+
+    async def ping(self, model: str) -> None:
+        """Ask for the model's card: refuses a bad key and an unknown model, costs nothing."""
+        async with _errors():
+            await self.client.aio.models.get(model=model, config={"http_options": _timeout(CALL_TIMEOUT_S)})
+
+    async def submit(self, ticket: Ticket, lines: Iterable[bytes]) -> Receipt:
+        """Upload the file (which buys nothing), then create the batch, once."""
+        file_name = await self._upload(ticket, lines)
+        config = {"display_name": ticket.key, "http_options": _timeout(CALL_TIMEOUT_S)}
+        async with _errors():
+            batch = await self.client.aio.batches.create(model=ticket.model, src=file_name, config=config)
+        return Receipt(batch.name, file_name)
+
+    async def _upload(self, ticket: Ticket, lines: Iterable[bytes]) -> str:
+        config = {
+            "mime_type": "application/jsonl", "display_name": ticket.key, "http_options": _timeout(UPLOAD_TIMEOUT_S)
+        }  # fmt: skip
+        with tempfile.TemporaryFile(suffix=".jsonl") as file:
+            for line in lines:
+                file.write(line + b"\n")
+            file.seek(0)
+            try:
+                async with _errors():
+                    uploaded = await self.client.aio.files.upload(file=file, config=config)
+            except MaybeAccepted as error:
+                # No batch was created, so it is safe to start over.
+                raise TryLater(f"the upload did not finish: {error}") from error
+        return str(uploaded.name)
+
+    async def search(self, ticket: Ticket, known: set[str]) -> Receipt | None:
+        """The batch that carries our key as its display_name. The order of the list is not promised: all of it is read."""
+        async with _errors(looking=True):
+            config = {"page_size": 100, "http_options": _timeout(CALL_TIMEOUT_S)}
+            async for batch in await self.client.aio.batches.list(config=config):
+                if batch.display_name == ticket.key and batch.name not in known:
+                    return Receipt(batch.name, batch.src.file_name if batch.src else None)
+        return None
+
+    async def poll(self, vendor_batch_id: str) -> Progress:
+        """A batch that failed as a whole says so in `error`."""
+        async with _errors():
+            batch = await self.client.aio.batches.get(
+                name=vendor_batch_id, config={"http_options": _timeout(CALL_TIMEOUT_S)}
+            )  # fmt: skip
+        state = str(getattr(batch.state, "value", batch.state))
+        if state in _RUNNING:
+            return Progress(Phase.RUNNING, _counts(batch))
+        file_name = batch.dest.file_name if batch.dest else None
+        failed = f"{state}: {getattr(batch.error, 'code', '')}" if state == "JOB_STATE_FAILED" else None
+        return Progress(Phase.ENDED, _counts(batch), [file_name] if file_name else [], failed)
+
+    async def download(self, vendor_batch_id: str, results: Sequence[str], sink: Callable[[bytes], object]) -> None:
+        """The results file, streamed."""
+        config = {"http_options": _timeout(UPLOAD_TIMEOUT_S)}
+        for name in results:
+            rows = Rows(sink)
+            async with _errors():
+                await self.client.aio.files.download(file=name, destination=rows, config=config)
+            rows.end()
+
+    def read(self, raw: bytes) -> Result:
+        """A line has a response with candidates, or an error in google.rpc form."""
+        row = json.loads(raw)
+        key, response = str(row["key"]), row.get("response")
+        if response is not None:
+            return _read_response(key, response)
+        error = row["error"]
+        code = int(error.get("code") or 2)
+        verdict = {_CANCELLED: Verdict.CANCELLED, _EXPIRED: Verdict.EXPIRED}.get(code, Verdict.ERRORED)
+        return Result(key, verdict, error=str(error.get("status") or code), retryable=code not in _HOPELESS)
+
+    async def cancel(self, vendor_batch_id: str) -> None:
+        """The batch ends some time later, with what was finished."""
+        async with _errors():
+            await self.client.aio.batches.cancel(name=vendor_batch_id, config={"http_options": _timeout(CALL_TIMEOUT_S)})
+
+    async def close(self) -> None:
+        """The async half holds the connections."""
+        await self.client.aio.aclose()
+
+
+def _timeout(seconds: float) -> Any:
+    from google.genai import types
+
+    return types.HttpOptions(timeout=int(seconds * 1000))  # milliseconds; one call, one timeout
+
+
+def _counts(batch: Any) -> dict[str, int]:
+    stats = getattr(batch, "completion_stats", None)
+    found = stats.model_dump(exclude_none=True) if stats is not None else {}
+    return {name: int(value) for name, value in found.items() if str(value).lstrip("-").isdigit()}
+
+
+def _read_response(key: str, response: Mapping[str, Any]) -> Result:
+    candidates = response.get("candidates") or []
+    usage = response.get("usageMetadata") or {}
+    thoughts = int(usage.get("thoughtsTokenCount") or 0)
+    blocked = (response.get("promptFeedback") or {}).get("blockReason")
+    first = candidates[0] if candidates else {}
+    reason = str(first.get("finishReason") or blocked or "")
+    parts = (first.get("content") or {}).get("parts") or []
+    return Result(
+        key,
+        Verdict.REFUSED if blocked or reason in _REFUSALS else _STOPS.get(reason, Verdict.ERRORED),
+        text="".join(part.get("text", "") for part in parts if not part.get("thought")),
+        usage=Usage(
+            input=int(usage.get("promptTokenCount") or 0),
+            cache_read=int(usage.get("cachedContentTokenCount") or 0),
+            output=int(usage.get("candidatesTokenCount") or 0) + thoughts,
+            reasoning=thoughts,
+        ),
+        model=str(response.get("modelVersion", "")),
+        error=None if reason == "STOP" else f"finishReason {reason or 'missing'}",
+        retryable=not blocked and reason not in _REFUSALS,
+    )
+
+
+def _errors(*, looking: bool = False) -> AbstractAsyncContextManager[None]:
+    import httpx
+    from google.genai import errors
+
+    return translated(errors.APIError, httpx.HTTPError, looking=looking, also=_bad_key)
+
+
+def _bad_key(error: Any, ours: Exception) -> bool:
+    """Google answers a bad key with 400 INVALID_ARGUMENT and the reason API_KEY_INVALID."""
+    return isinstance(ours, BadRequest) and "API_KEY_INVALID" in json.dumps(getattr(error, "details", None), default=str)
+
+
+VENDOR = GeminiVendor
