@@ -1,6 +1,7 @@
 """What is the brand's and not one workflow's: its name, its time zone, its voice. Read from `include/brand.yaml`."""
 
 import os
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ class Brand(BaseModel):
     timezone: str
     voice: str = Field(min_length=1, max_length=4000)
     banned_phrases: tuple[str, ...] = ()
+    budget_usd: Decimal | None = Field(default=None, ge=0)  # all workflows of one night together; null: no such limit
+    enqueued_tokens: dict[str, dict[str, int]] = Field(default_factory=dict)  # vendor → model → what its tier lets wait
 
     @field_validator("timezone")
     @classmethod

@@ -6,7 +6,7 @@ block, JSON-encoded with `<` escaped: a text from the queue can neither close th
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,11 @@ def load(workflow: Workflow) -> Prompt:
         keep_trailing_newline=False,
     )
     system = environment.get_template("system.md.j2").render(brand=brand(), workflow=workflow)
-    return Prompt(workflow.name, system.strip() + "\n", strict_schema(workflow), workflow.answer.__name__)
+    schema, name = strict_schema(workflow), workflow.answer.__name__
+    if workflow.pack > 1:
+        system += "\n\n" + environment.get_template("several_entries.md.j2").render(workflow=workflow)
+        schema, name = packed_schema(schema), f"{name}s"
+    return Prompt(workflow.name, system.strip() + "\n", schema, name)
 
 
 def checklist(workflow: Workflow) -> tuple[str, ...]:
@@ -52,9 +56,15 @@ def checklist(workflow: Workflow) -> tuple[str, ...]:
     return tuple(line[2:].strip() for line in lines if line.startswith("- "))
 
 
-def content(item: Mapping[str, Any], *, context: str | None = None, note: str | None = None,
-            previous: Mapping[str, Any] | None = None) -> str:  # fmt: skip
-    """The item's part of a request: its fields as data and, for a rework, what a reviewer said about the last try."""
+def content(
+    item: Mapping[str, Any], *, context: str | None = None, note: str | None = None,
+    previous: Mapping[str, Any] | None = None, problem: str | None = None,
+) -> str:  # fmt: skip
+    """The item's part of a request: its fields as data, what a reviewer said about it, and what was wrong with the last try.
+
+    Args:
+        problem: what the checks found in tonight's first answer; this request repairs it.
+    """
     parts = [block("item", item)]
     if context:
         parts.append(block("context", {"text": context}))
@@ -62,7 +72,14 @@ def content(item: Mapping[str, Any], *, context: str | None = None, note: str | 
         parts.append(block("previous_answer", previous))
     if note:
         parts.append(block("reviewer_note", {"text": note}))
+    if problem:
+        parts.append(block("last_problem", {"text": problem}))
     return "\n".join(parts)
+
+
+def entries(contents: Sequence[str]) -> str:
+    """Several items' parts as one request, numbered from 1: the answer names each by its number."""
+    return "\n".join(f'<entry number="{n}">\n{text}\n</entry>' for n, text in enumerate(contents, start=1))
 
 
 def block(tag: str, data: Mapping[str, Any]) -> str:
@@ -81,6 +98,19 @@ def strict_schema(workflow: Workflow) -> dict[str, Any]:
     closed = _close(schema)
     assert isinstance(closed, dict)  # noqa: S101
     return closed
+
+
+def packed_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of an answer to several entries: a list of answers, each under its entry's number."""
+    one = {k: v for k, v in schema.items() if k != "$defs"}
+    entry = {"number": {"type": "integer"}, "answer": one}
+    answers = {"type": "array", "items": _closed_object(entry)}
+    shared = {"$defs": schema["$defs"]} if "$defs" in schema else {}
+    return {**_closed_object({"answers": answers}), **shared}
+
+
+def _closed_object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": sorted(properties), "additionalProperties": False}
 
 
 _UNSUPPORTED = {

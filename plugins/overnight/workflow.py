@@ -5,6 +5,7 @@ One file in `workflows/` declares one `WORKFLOW`. Imported at Dag parse, so noth
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -100,6 +101,16 @@ class Workflow:
     surface: str = "page"
     attempts: int = 3  # nights an item may be sent again after a transient failure
     shard_requests: int = 5_000  # requests in one batch: well under every vendor's limit, and each batch is one task
+    pack: int = 1  # items in one request; small items share the prompt's cost
+    reuse: bool = False  # answer identical inputs from the ledger: right for labels, wrong for drafts
+    repairs: int = 1  # times an item with no good answer is asked again in the same night
+    cache: bool = True  # let the vendor keep the prompt's stable part, where that pays
+    patience: timedelta = timedelta(hours=6)  # a batch that makes no progress for so long is stuck
+    fallback: tuple[str, str] | None = None  # (vendor, model) that takes over from a stuck or broken one
+
+    def models(self) -> tuple[tuple[str, str], ...]:
+        """Every (vendor, model) this workflow may ask."""
+        return ((self.vendor, self.model), *((self.fallback,) if self.fallback else ()))
 
 
 def workflow(name: str) -> Workflow:

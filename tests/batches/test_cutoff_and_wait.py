@@ -3,18 +3,22 @@
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from overnight.batches.errors import CannotLook, NotAccepted, TryLater
-from overnight.batches.run import StillOpen
+from overnight.batches.job import Wait
 from overnight.batches.trigger import BatchTrigger
 from overnight.clock import utcnow
+from overnight.ledger import batches
 from overnight.ledger.connect import Ledger
 from tests.conftest import Sandbox, closed_port, connect
-from tests.support.night import Night, queue_file, wait_ended
+from tests.support.night import Night, paid_twice, queue_file, wait_ended
 
 ROWS = "review_id,sku,rating,body\n" + "".join(f"r{n},S,5,Soft fabric number {n}.\n" for n in range(40))
+
+
+ALONE = {"pack": 1, "reuse": False}  # one review a request, so that a half-done batch has half of the answers
 
 
 @pytest.fixture
@@ -30,16 +34,16 @@ def slow(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
 @pytest.fixture
 def night(sqlite_ledger: Ledger, queue: Path, slow: Sandbox) -> Night:
     queue_file(queue, "review_sentiment", "a.csv", ROWS)
-    made = Night(sqlite_ledger, "review_sentiment")
+    made = Night(sqlite_ledger, "review_sentiment", change=ALONE)
     made.check()
     made.drain()
     return made
 
 
-def fired(vendor_batch_id: str, seconds: float, first_look_s: float = 0.0) -> dict[str, str]:
+def fired(vendor_batch_id: str, seconds: float, **more: Any) -> dict[str, str]:
     trigger = BatchTrigger(
         vendor="openai", vendor_batch_id=vendor_batch_id, until=(utcnow() + timedelta(seconds=seconds)).isoformat(),
-        interval_s=0.05, first_look_s=first_look_s,
+        interval_s=0.05, first_look_s=0.0, **more,
     )  # fmt: skip
     path, arguments = trigger.serialize()
     assert path == "overnight.batches.trigger.BatchTrigger"
@@ -62,15 +66,26 @@ def test_the_trigger_fires_when_the_batch_ended_and_when_its_time_is_up(night: N
     assert fired(job.batch["vendor_batch_id"], 60)["next"] == "land"
 
 
-def test_the_trigger_ends_the_wait_for_a_batch_nobody_knows_and_a_refused_key(
+def test_the_trigger_says_once_that_a_batch_is_unknown_or_a_key_refused_and_then_goes_on_looking(
     night: Night, slow: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It does not wait until morning for what cannot come."""
+    """People hear of it at once; once they know, it is asked again until the cutoff: they may mend it."""
     assert fired("batch_unknown", 60)["next"] == "fail"
     connect(monkeypatch, slow.hosts, key="bad")
     event = fired("batch_unknown", 60)
     assert event["next"] == "fail"
     assert "401" in event["reason"]
+    assert fired("batch_unknown", 0.3, said=True)["next"] == "cut"
+
+
+def test_the_trigger_says_that_a_batch_without_progress_is_stuck(night: Night, slow: Sandbox) -> None:
+    """Longer without progress than the workflow is patient."""
+    job = night.job(night.planned[0])
+    job.submit(now=night.clock)
+    event = fired(job.batch["vendor_batch_id"], 60, stuck_after_s=3600.0, since=(utcnow() - timedelta(hours=2)).isoformat())
+    assert event["next"] in ("stuck", "land")  # what moved meanwhile is progress
+    waiting = fired(job.batch["vendor_batch_id"], 0.2, stuck_after_s=3600.0, since=utcnow().isoformat())
+    assert waiting["next"] in ("cut", "land")
 
 
 def test_a_vendor_that_is_away_for_a_while_is_waited_for_until_the_cutoff(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,10 +108,11 @@ def test_at_the_cutoff_the_finished_part_is_kept_and_only_the_rest_is_carried_ov
     counts = night.export()
     assert 0 < landed["valid"] < 40
     assert counts == {"locked": 40, "staged": landed["valid"], "failed": 0, "carried_over": 40 - landed["valid"]}
-    again = Night(night.ledger, "review_sentiment", run_id="manual__2", now=night.now)
+    again = Night(night.ledger, "review_sentiment", run_id="manual__2", now=night.now, change=ALONE)
     again.check()
     (batch_id,) = again.drain()
-    assert again.job(batch_id).batch["request_count"] == counts["carried_over"]
+    with again.ledger.read() as conn:
+        assert len(batches.item_ids(conn, batch_id)) == counts["carried_over"]
     assert again.problems() == []
 
 
@@ -105,17 +121,25 @@ def test_what_has_not_settled_by_the_export_is_carried_over_in_doubt_and_not_sen
     job = night.job(night.planned[0])
     job.submit(now=night.clock)
     job.cut(now=night.clock)
-    assert job.given_up(job.batch["cutoff_at"] + timedelta(minutes=20), job.batch["cutoff_at"] + timedelta(minutes=20))
+    assert job.settles_by() == job.batch["cutoff_at"] + timedelta(minutes=20)
     assert job.carry_over_in_doubt(now=night.clock) == {"carried_over_in_doubt": 40}
     wait_ended("openai", job.batch["vendor_batch_id"])
     assert not job.look_once(now=night.clock), "a clear after it was given up lands nothing into a night it left"
     assert job.carry_over_in_doubt(now=night.clock) == {"carried_over_in_doubt": 0}
     night.validate()
     assert night.export() == {"locked": 40, "staged": 0, "failed": 0, "carried_over": 40}
-    again = Night(night.ledger, "review_sentiment", run_id="manual__2", now=night.now)
+    again = Night(night.ledger, "review_sentiment", run_id="manual__2", now=night.now, change=ALONE)
     again.check()
-    assert again.drain() == []
-    assert slow.creates() == 1
+    (adopted,) = again.drain()
+    assert adopted == night.planned[0], "the old batch is waited for, no new one is planned"
+    finished = again.batch(adopted)["valid"]
+    again.validate()
+    assert again.export() == {"locked": 40, "staged": 40, "failed": 0, "carried_over": 0}
+    assert slow.creates() == 2, "what the vendor had not finished is asked again, once"
+    assert paid_twice(slow) == []
+    late = [line["answers"] for line in night.describe()["bill"]]
+    assert late == [40], "the late result is on the bill of the night that bought it"
+    assert sum(line["answers"] for line in again.describe()["bill"]) == 40 - finished or finished == 40
     assert again.problems() == []
 
 
@@ -132,7 +156,7 @@ def test_a_create_whose_answer_is_lost_is_found_and_not_repeated(night: Night, s
     assert slow.creates() == 1
 
 
-def test_while_the_vendor_cannot_be_searched_the_batch_is_in_doubt_and_the_error_says_so(
+def test_while_the_vendor_cannot_be_searched_the_batch_is_in_doubt_and_nothing_is_sent(
     night: Night, slow: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """'Cannot look' is not 'not there', and neither is one early look; when it has settled and is not there, it is sent."""
@@ -140,30 +164,51 @@ def test_while_the_vendor_cannot_be_searched_the_batch_is_in_doubt_and_the_error
 
     job = night.job(night.planned[0])
     job._move(BatchState.SUBMITTING, night.clock(), intent_at=night.clock())
-    connect(monkeypatch, {"openai": f"http://127.0.0.1:{closed_port()}/v1"})
-    with pytest.raises(CannotLook, match="held in doubt and not sent again"):
-        night.job(night.planned[0]).submit(now=night.clock)
+    connect(monkeypatch, {**slow.hosts, "openai": f"http://127.0.0.1:{closed_port()}/v1"})
+    blind = night.job(night.planned[0]).submit(now=night.clock)
+    assert isinstance(blind, Wait)
+    assert "could not be searched for" in blind.why
     assert night.job(night.planned[0]).batch["state"] == "in_doubt"
     connect(monkeypatch, slow.hosts)
-    with pytest.raises(StillOpen, match="its create may still be on its way") as early:
-        night.job(night.planned[0]).submit(now=night.clock)
+    early = night.job(night.planned[0]).submit(now=night.clock)
+    assert isinstance(early, Wait)
+    assert "its create may still be on its way" in early.why
     assert slow.creates() == 0
-    night.now = early.value.until
-    night.job(night.planned[0]).submit(now=night.clock)
+    night.now = early.until
+    assert night.job(night.planned[0]).submit(now=night.clock) is None
     assert night.job(night.planned[0]).batch["state"] == "submitted"
     assert slow.creates() == 1
 
 
-def test_a_refused_batch_is_not_lost_and_says_that_nothing_was_bought(
+def test_a_key_that_was_revoked_is_alerted_and_tried_again_until_the_cutoff(
     night: Night, slow: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A key that was revoked after the check: mend it, clear the task, the same requests go."""
+    """Mend the key and the same requests go by themselves; nothing was bought, nothing is lost."""
     connect(monkeypatch, slow.hosts, key="bad")
-    with pytest.raises((NotAccepted, TryLater), match="Nothing was bought, nothing is lost"):
-        night.job(night.planned[0]).submit(now=night.clock)
+    wait = night.job(night.planned[0]).submit(now=night.clock)
+    assert isinstance(wait, Wait)
+    assert wait.until < night.job(night.planned[0]).batch["cutoff_at"]
+    (alert,) = night.describe()["alerts"]
+    assert alert["kind"] == "key_refused"
+    assert "Nothing was bought, nothing is lost" in alert["message"]
     connect(monkeypatch, slow.hosts)
-    night.job(night.planned[0]).submit(now=night.clock)
+    night.now = wait.until
+    assert night.job(night.planned[0]).submit(now=night.clock) is None
     assert slow.creates() == 1
+    assert night.problems() == []
+
+
+def test_a_batch_that_is_refused_for_good_goes_to_the_next_night_and_keeps_nobody_waiting(
+    night: Night, slow: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 4xx would be a 4xx again: said, carried over, and the night goes on without it."""
+    connect(monkeypatch, {**slow.hosts, "openai": f"{slow.url}/openai/v2"})  # 404: nothing is there
+    assert night.batch(night.planned[0])["carried_over"] == 40
+    night.validate()
+    assert night.export() == {"locked": 40, "staged": 0, "failed": 0, "carried_over": 40}
+    (alert,) = night.describe()["alerts"]
+    assert alert["kind"] == "batch_refused"
+    assert slow.creates() == 0
     assert night.problems() == []
 
 
@@ -207,9 +252,10 @@ def test_a_night_validated_while_its_batch_is_still_out_does_not_let_its_items_b
     night.job(night.planned[0]).submit(now=night.clock)
     night.validate()
     assert night.export()["carried_over"] == 40
-    again = Night(night.ledger, "review_sentiment", run_id="manual__2", now=night.now)
+    again = Night(night.ledger, "review_sentiment", run_id="manual__2", now=night.now, change=ALONE)
     again.check()
-    assert again.drain() == []
+    assert again.drain() == night.planned
+    assert again.batch(night.planned[0])["valid"] == 40
     assert slow.creates() == 1
     assert again.problems() == []
 
@@ -221,7 +267,7 @@ def test_a_batch_whose_items_went_to_another_night_is_never_sent(night: Night, s
     old = night.planned[0]
     night.validate()
     night.export()
-    again = Night(night.ledger, "review_sentiment", run_id="manual__2", now=night.now)
+    again = Night(night.ledger, "review_sentiment", run_id="manual__2", now=night.now, change=ALONE)
     again.check()
     again.drain()
     with pytest.raises(LedgerError, match="no longer locked in this night"):

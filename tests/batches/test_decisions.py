@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -13,6 +14,7 @@ from overnight import finder
 from overnight.batches import cost, errors, judge, naming, polling, shards
 from overnight.batches.errors import AuthFailed, BadRequest, Gone, MaybeAccepted, TryLater
 from overnight.batches.polling import Next
+from overnight.batches.shards import Sized
 from overnight.batches.vendor import Phase, Progress, Result, Usage, VendorFacts, Verdict, vendor_class
 from overnight.ledger.states import AnswerState
 from overnight.workflow import workflow, workflow_names
@@ -99,12 +101,13 @@ def test_names_are_the_same_every_time_and_differ_between_runs() -> None:
 @given(st.lists(st.integers(1, 1_000), max_size=300), st.integers(1, 200))
 def test_shards_hold_every_line_once_and_keep_every_limit(sizes: list[int], most: int) -> None:
     """By count and by bytes, well under the vendor's; a line alone is never split or lost."""
-    lines = [({"n": n}, size) for n, size in enumerate(sizes)]
-    cut = list(shards.cut(lines, FACTS, most))
-    assert [line for shard in cut for line, _ in shard] == [line for line, _ in lines]
+    lines = [Sized(n, size, tokens=size * 3) for n, size in enumerate(sizes)]
+    cut = list(shards.cut(lines, FACTS, most, tokens=2_000))
+    assert [line.thing for shard in cut for line in shard] == list(range(len(sizes)))
     for shard in cut:
         assert len(shard) <= min(most, FACTS.max_requests)
-        assert len(shard) == 1 or sum(size for _, size in shard) <= FACTS.max_bytes * shards.HEADROOM
+        assert len(shard) == 1 or sum(line.size for line in shard) <= FACTS.max_bytes * shards.HEADROOM
+        assert len(shard) == 1 or sum(line.tokens for line in shard) <= 2_000
 
 
 @pytest.mark.parametrize("name", workflow_names())
@@ -154,7 +157,9 @@ GOOD = {
 
 
 def judged(text: str = json.dumps(GOOD), verdict: Verdict = Verdict.SUCCEEDED) -> judge.Judgement:
-    return judge.judge(workflow("review_sentiment"), ITEM, Result("c", verdict, text, retryable=verdict is Verdict.ERRORED))
+    return judge.judge(
+        replace(workflow("review_sentiment"), pack=1), ITEM, Result("c", verdict, text, retryable=verdict is Verdict.ERRORED)
+    )
 
 
 @pytest.mark.parametrize(

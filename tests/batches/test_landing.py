@@ -21,7 +21,7 @@ def waiting(ledger: Ledger, queue: Path, vendors: Sandbox) -> Night:
     """A night whose batch has ended at the vendor and is not landed."""
     rows = "".join(f"r{n},S,5,Soft fabric and a perfect fit {n}.\n" for n in range(10))
     queue_file(queue, "review_sentiment", "a.csv", HEADER + rows)
-    night = Night(ledger, "review_sentiment")
+    night = Night(ledger, "review_sentiment", change={"pack": 1, "reuse": False, "repairs": 0})
     night.check()
     (batch_id,) = night.drain()
     job = night.job(batch_id)
@@ -93,7 +93,7 @@ def test_landing_again_after_a_kill_goes_on_where_it_stopped(waiting: Night) -> 
     half = Landing(waiting.ledger, job.task.workflow, vendor_class("openai"), job.batch, job.task.actor)
     results = list(half._results(made.path))[:5]
     half._write({result.custom_id: result for result in results}, now=waiting.clock())
-    assert job.land(now=waiting.clock)["valid"] == 5
+    assert job.land(now=waiting.clock)["valid"] == 10
     assert close(waiting)["staged"] == 10
 
 

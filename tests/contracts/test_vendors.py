@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,7 +27,7 @@ def ticket(vendor: str, count: int = 3, key: str = "") -> Ticket:
 
 
 def lines(vendor: str, asked: Ticket, **changes: Any) -> list[bytes]:
-    declared = workflow("review_sentiment")
+    declared = replace(workflow("review_sentiment"), pack=1)
     prompt, cls = prompts.load(declared), vendor_class(vendor)
     made = []
     for n in range(asked.request_count):

@@ -2,16 +2,14 @@
 
 import json
 import os
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import PROJECT, Sandbox, connect
-from tests.support.night import queue_file
+from tests.support.night import paid_twice, queue_file
 
 QUEUES = {
     "review_sentiment": "review_id,sku,rating,body\n" + "".join(f"r{n},S,5,Soft fabric number {n}.\n" for n in range(4)),
@@ -20,12 +18,6 @@ QUEUES = {
         + "".join(f"b{n},A title number {n},a query,One fact here|Another fact,Jo Writer,200,500\n" for n in range(2))
     ),
 }
-
-
-def paid_twice(sandbox: Sandbox) -> list[tuple[str, int]]:
-    """Requests that the vendor accepted more than once, whatever batch they came in."""
-    with closing(sqlite3.connect(sandbox.state)) as db:
-        return db.execute("SELECT custom_id, count(*) FROM requests GROUP BY custom_id HAVING count(*) > 1").fetchall()
 
 
 @pytest.mark.parametrize("workflow", sorted(QUEUES))

@@ -1,21 +1,23 @@
 """A whole night without a scheduler: the operators' own work, one after the other, over real HTTP to a real local vendor."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from overnight.batches import clients
-from overnight.batches.run import BatchJob
+from overnight.batches.job import BatchJob, Wait
+from overnight.batches.shard import Shard, Watch
 from overnight.batches.vendor import Phase
 from overnight.governance.check import check
 from overnight.ledger import migrate, overview, verify
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger
-from overnight.ledger.states import BatchState
 from overnight.queues.drain import drain
 from overnight.review.collect import collect
 from overnight.review.export import export
@@ -36,9 +38,11 @@ class Night:
     now: datetime = EVENING
     planned: Sequence[int] = ()
     counts: dict[str, int] = field(default_factory=dict)
+    change: dict[str, Any] = field(default_factory=dict)  # fields of the workflow that differ in this test
 
     def task(self, name: str) -> NightTask:
-        return make_task(self.workflow, run_id=self.run_id, task_id=name)
+        task = make_task(self.workflow, run_id=self.run_id, task_id=name)
+        return replace(task, workflow=replace(task.workflow, **self.change))
 
     def clock(self) -> datetime:
         """A clock that goes on a second each time it is read, so that the audit log has an order to show."""
@@ -56,13 +60,26 @@ class Night:
     def job(self, batch_id: int) -> BatchJob:
         return BatchJob(self.ledger, self.task("batch"), batch_id)
 
+    def shard(self, batch_id: int) -> Shard:
+        return Shard(self.ledger, self.task("batch"), batch_id)
+
     def batch(self, batch_id: int) -> dict[str, int]:
-        job = self.job(batch_id)
-        job.submit(now=self.clock)
-        if job.batch["state"] in (BatchState.SUBMITTED, BatchState.CANCELLING):
-            wait_ended(job.batch["vendor"], job.batch["vendor_batch_id"])
-            job.ended(now=self.clock)
-        return job.land(now=self.clock)
+        """Bring a shard to its end. What it waits for by the clock is passed by setting ours on; the vendor is really waited for."""
+        shard = self.shard(batch_id)
+        for _ in range(60):
+            following = shard.advance(now=self.clock)
+            if isinstance(following, dict):
+                return following
+            if isinstance(following, Wait):
+                self.now = max(self.now, following.until)
+            else:
+                self.on_watch(following)
+        raise AssertionError("the shard does not come to its end")
+
+    def on_watch(self, watch: Watch) -> None:
+        """What the trigger would do; tests that need another ending replace it."""
+        wait_ended(watch.job.batch["vendor"], watch.job.batch["vendor_batch_id"])
+        watch.job.ended(now=self.clock)
 
     def validate(self) -> dict[str, int]:
         return validate(self.ledger, self.task("validate"), now=self.clock())
@@ -114,3 +131,9 @@ def queue_file(folder: Path, workflow: str, name: str, text: str | bytes) -> Pat
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
+
+
+def paid_twice(sandbox: Any) -> list[tuple[str, int]]:
+    """Requests that the vendor accepted more than once, whatever batch they came in."""
+    with closing(sqlite3.connect(sandbox.state)) as db:
+        return db.execute("SELECT custom_id, count(*) FROM requests GROUP BY custom_id HAVING count(*) > 1").fetchall()

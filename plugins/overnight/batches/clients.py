@@ -15,12 +15,17 @@ from overnight.batches.vendor import Vendor, vendor_class
 @asynccontextmanager
 async def open_vendor(name: str) -> AsyncIterator[Vendor]:
     """The vendor called `name`, connected; its client is closed on leaving."""
-    cls = vendor_class(name)
-    vendor = cls(await _client(cls))
+    vendor = await connected(name)
     try:
         yield vendor
     finally:
         await vendor.close()
+
+
+async def connected(name: str) -> Vendor:
+    """The same, to be closed by the caller."""
+    cls = vendor_class(name)
+    return cls(await _client(cls))
 
 
 async def _client(cls: type[Vendor]) -> Any:

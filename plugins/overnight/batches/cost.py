@@ -24,6 +24,7 @@ class Price:
     input: Decimal
     cache_read: Decimal
     cache_write: Decimal
+    cache_write_long: Decimal
     output: Decimal
 
     def of(self, usage: Usage) -> Decimal:
@@ -32,7 +33,8 @@ class Price:
         return (
             self.input * plain
             + self.cache_read * usage.cache_read
-            + self.cache_write * usage.cache_write
+            + self.cache_write * (usage.cache_write - usage.cache_write_long)
+            + self.cache_write_long * usage.cache_write_long
             + self.output * usage.output
         )
 
@@ -43,11 +45,11 @@ def price(facts: VendorFacts, model: str) -> Price:
     Raises:
         UnknownPrice: genai-prices does not know the model at this vendor.
     """
-    return _price(facts.price_provider, model)
+    return _price(facts.price_provider, model, facts.long_write_factor)
 
 
 @lru_cache(maxsize=64)
-def _price(provider: str, model: str) -> Price:
+def _price(provider: str, model: str, long_write_factor: Decimal) -> Price:
     from genai_prices import Usage as Tokens
     from genai_prices import calc_price
 
@@ -63,7 +65,7 @@ def _price(provider: str, model: str) -> Price:
         raise UnknownPrice(f"genai-prices has no token price for {model!r} of {provider}. Nothing was bought.")
     read, write = _mtok(found.cache_read_mtok), _mtok(found.cache_write_mtok)
     # A vendor that names no price for cached tokens bills them as plain ones.
-    return Price(plain, plain if read is None else read, plain if write is None else write, output)
+    return Price(plain, plain if read is None else read, plain if write is None else write, plain * long_write_factor, output)
 
 
 def _mtok(value: Any) -> Decimal | None:
@@ -78,3 +80,21 @@ def batch_cost(facts: VendorFacts, model: str, usage: Usage) -> tuple[Decimal, D
     """(batch cost, real-time cost) of one answer in USD."""
     realtime = price(facts, model).of(usage)
     return realtime * facts.batch_rate, realtime
+
+
+def tokens_at_most(text: str) -> int:
+    """An upper bound of a text's tokens: half its UTF-8 bytes (English has about four bytes a token, Chinese about three)."""
+    return len(text.encode()) // 2 + 8
+
+
+def ceiling(facts: VendorFacts, model: str, *, shared: int, own: int, output: int, cached: bool) -> Decimal:
+    """What one request can cost at most at the batch rate, in USD.
+
+    Args:
+        shared, own: tokens of the prompt's stable part and of the item's part, at most.
+        output: the request's limit of output tokens.
+        cached: whether the stable part is marked: then it may be written to the cache at a higher price.
+    """
+    known = price(facts, model)
+    stable = max(known.input, known.cache_write_long) if cached else known.input
+    return (stable * shared + known.input * own + known.output * output) * facts.batch_rate

@@ -4,17 +4,18 @@ pydantic is the judge of the form, the workflow's rules of the content. Truncate
 are told apart from good ones (law 4), whatever the vendor called them.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from overnight.batches.vendor import Result, Verdict
 from overnight.ledger.states import AnswerState
 from overnight.workflow import Finding, Severity, Workflow
 
+_LEFT_OUT = "The answer left this entry out."
 _BY_VERDICT = {
     Verdict.TRUNCATED: (AnswerState.TRUNCATED, "The answer was cut off at its longest allowed length."),
     Verdict.REFUSED: (AnswerState.REFUSED, "The model refused to answer."),
@@ -37,28 +38,84 @@ class Judgement:
 
 def judge(workflow: Workflow, item: Mapping[str, Any], result: Result) -> Judgement:
     """Judge one result against one item's input."""
-    if result.verdict is not Verdict.SUCCEEDED:
-        state, words = _BY_VERDICT[result.verdict]
-        return Judgement(state, error=f"{words} ({result.error})" if result.error else words, retryable=result.retryable)
+    (one,) = entries(workflow, [item], result)
+    return one
+
+
+def entries(workflow: Workflow, items: Sequence[Mapping[str, Any]], result: Result) -> list[Judgement]:
+    """Judge the result of one request against the input of each of its entries, in their order. A bad one fails alone."""
+    cut_off = result.verdict is Verdict.TRUNCATED
+    if result.verdict is not Verdict.SUCCEEDED and not (cut_off and workflow.pack > 1):
+        return [_not_answered(result)] * len(items)
     if not result.text.strip():
-        return Judgement(AnswerState.EMPTY, error="The vendor called it a success, but the answer is empty.")
+        return [Judgement(AnswerState.EMPTY, error="The vendor called it a success, but the answer is empty.")] * len(items)
     try:
-        answer = _parsed(workflow, result.text)
+        _refuse_nul(result.text)
+        if workflow.pack == 1:
+            return [_one(workflow, items[0], result.text)]
+        found = _unpacked(result.text, cut_off=cut_off)
     except ValueError as error:
-        return Judgement(AnswerState.OFF_SCHEMA, error=str(error))
-    return _by_rules(workflow, item, answer)
+        return [Judgement(AnswerState.OFF_SCHEMA, error=str(error))] * len(items)
+    left_out = _not_answered(result) if cut_off else Judgement(AnswerState.MISSING, error=_LEFT_OUT, retryable=True)
+    return [_entry(workflow, item, found.get(number, []), left_out) for number, item in enumerate(items, start=1)]
 
 
-def _parsed(workflow: Workflow, text: str) -> BaseModel:
-    """The answer as its model; ValueError with the words for people where it is none."""
+def again(workflow: Workflow, item: Mapping[str, Any], output: Mapping[str, Any]) -> Judgement:
+    """Judge an answer that the ledger already holds by today's model and rules."""
+    try:
+        return _by_rules(workflow, item, workflow.answer.model_validate(output))
+    except ValidationError as error:
+        return Judgement(AnswerState.OFF_SCHEMA, error=_in_words(error))
+
+
+def finding_rows(judged: Judgement, item_id: int, night_id: int, *, attempt: int) -> list[dict[str, Any]]:
+    """What was found, as the ledger keeps it."""
+    return [
+        {"item_id": item_id, "night_id": night_id, "rule": f.rule, "severity": f.severity, "field": f.field,
+         "message": f.message, "evidence": f.evidence, "attempt": attempt}
+        for f in judged.findings
+    ]  # fmt: skip
+
+
+def _not_answered(result: Result) -> Judgement:
+    state, words = _BY_VERDICT[result.verdict]
+    return Judgement(state, error=f"{words} ({result.error})" if result.error else words, retryable=result.retryable)
+
+
+def _unpacked(text: str, *, cut_off: bool) -> dict[int, list[Any]]:
+    """The answers of a packed request by their entry's number. Of one that was cut off, those that are whole."""
+    try:
+        whole = from_json(text, allow_partial=cut_off)
+    except ValueError as error:
+        raise ValueError(f"The answer is not JSON ({str(error)[:100]}).") from error
+    answers = whole.get("answers") if isinstance(whole, dict) else None
+    if not isinstance(answers, list):
+        raise ValueError("The answer holds no list of answers.")
+    found: dict[int, list[Any]] = {}
+    for answer in answers[:-1] if cut_off else answers:
+        if isinstance(answer, dict) and isinstance(answer.get("number"), int):
+            found.setdefault(answer["number"], []).append(answer.get("answer"))
+    return found
+
+
+def _entry(workflow: Workflow, item: Mapping[str, Any], found: Sequence[Any], left_out: Judgement) -> Judgement:
+    if not found:
+        return left_out
+    if len(found) > 1:
+        return Judgement(AnswerState.OFF_SCHEMA, error="The answer speaks of this entry more than once.")
+    return again(workflow, item, found[0])
+
+
+def _one(workflow: Workflow, item: Mapping[str, Any], text: str) -> Judgement:
+    try:
+        return _by_rules(workflow, item, workflow.answer.model_validate_json(text))
+    except ValidationError as error:
+        return Judgement(AnswerState.OFF_SCHEMA, error=_in_words(error))
+
+
+def _refuse_nul(text: str) -> None:
     if "\x00" in text or "\\u0000" in text:
         raise ValueError("The answer holds NUL characters.")
-    try:
-        return workflow.answer.model_validate(json.loads(text))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"The answer is not JSON (at character {error.pos}).") from error
-    except ValidationError as error:
-        raise ValueError(_in_words(error)) from error
 
 
 def _by_rules(workflow: Workflow, item: Mapping[str, Any], answer: BaseModel) -> Judgement:
@@ -76,5 +133,7 @@ def _by_rules(workflow: Workflow, item: Mapping[str, Any], answer: BaseModel) ->
 
 
 def _in_words(error: ValidationError) -> str:
+    if error.errors()[0]["type"] == "json_invalid":
+        return "The answer is not JSON."
     faults = [f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors(include_url=False, include_input=False)]
     return f"The answer is off its schema: {'; '.join(faults[:5])}"[:500]

@@ -5,9 +5,10 @@ request that no line speaks for lands as missing. Landing again after a kill goe
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from overnight.batches import cost, judge, raw
@@ -16,12 +17,14 @@ from overnight.ledger import answers, batches
 from overnight.ledger.audit import Actor
 from overnight.ledger.batches import Batch
 from overnight.ledger.connect import Ledger
-from overnight.ledger.states import AnswerState, RequestState
+from overnight.ledger.states import AnswerState, ItemState, RequestState
 from overnight.ledger.transitions import chunks
 from overnight.workflow import Workflow
 
 CHUNK = 500
 _NO_LINE = "The vendor's results hold no line for this request."
+_NOTHING = Usage()
+_WAITING = {ItemState.LOCKED, ItemState.SUBMITTED}
 _ENDS = {
     AnswerState.ERRORED: RequestState.ERRORED,
     AnswerState.EXPIRED: RequestState.EXPIRED,
@@ -35,14 +38,15 @@ class _Chunk:
     answers: list[dict[str, Any]] = field(default_factory=list)
     findings: list[dict[str, Any]] = field(default_factory=list)
     ends: dict[RequestState, list[int]] = field(default_factory=dict)
+    movable: set[int] = field(default_factory=set)
 
 
 class Landing:
-    """One landing of one batch."""
+    """One landing of one batch, into the night the batch lands in."""
 
     def __init__(self, ledger: Ledger, workflow: Workflow, vendor: type[Vendor], batch: Batch, actor: Actor) -> None:
         self.ledger, self.workflow, self.batch, self.actor = ledger, workflow, batch, actor
-        self.vendor = vendor(None)
+        self.vendor, self.night_id = vendor(None), batch["home_night_id"]
         self.counts: Counter[str] = Counter()
 
     def land(self, raw_path: str, *, now: datetime) -> dict[str, int]:
@@ -90,28 +94,31 @@ class Landing:
 
     def _commit(self, conn: Any, chunk: _Chunk, now: datetime) -> None:
         common: dict[str, Any] = {"workflow": self.workflow.name, "actor": self.actor, "now": now}
-        answers.land(conn, chunk.answers, chunk.findings, chunk.ends, **common)
+        answers.land(conn, chunk.answers, chunk.findings, chunk.ends, chunk.movable, **common)
 
-    def _add(self, chunk: _Chunk, rows: Iterable[Any], result: Result | None) -> None:
-        """The answer of one request (its cost falls on the first of the items it carries)."""
-        for position, row in enumerate(rows):
-            judged = self._judged(row, result)
-            usage = result.usage if result is not None and position == 0 else Usage()
-            self.counts[judged.state] += 1
-            chunk.answers.append(self._answer(row, judged, usage, result))
-            chunk.findings += [
-                {"item_id": row.item_id, "night_id": self.batch["night_id"], "rule": f.rule, "severity": f.severity,
-                 "field": f.field, "message": f.message, "evidence": f.evidence}
-                for f in judged.findings
-            ]  # fmt: skip
-            if position == 0:
-                chunk.ends.setdefault(_ENDS.get(judged.state, RequestState.ANSWERED), []).append(row.request_id)
+    def _add(self, chunk: _Chunk, rows: Sequence[Any], result: Result | None) -> None:
+        """The answers of one request. Its tokens are shared out over its entries; identical inputs cost nothing more."""
+        groups = [list(group) for _, group in groupby(rows, key=lambda row: row.position)]
+        judged = self._judged([group[0].input for group in groups], result)
+        shares = result.usage.shares(len(groups)) if result is not None else [_NOTHING] * len(groups)
+        for group, entry, share in zip(groups, judged, shares, strict=True):
+            for place, row in enumerate(group):
+                # Identical questions, but each item has rules of its own to pass.
+                one = entry if place == 0 or entry.output is None else judge.again(self.workflow, row.input, entry.output)
+                chunk.answers.append(self._answer(row, one, _NOTHING if place else share, result))
+                chunk.findings += judge.finding_rows(one, row.item_id, self.night_id, attempt=row.attempt)
+                if row.night_id == self.night_id and row.item_state in _WAITING:
+                    chunk.movable.add(row.item_id)
+                self.counts[one.state] += 1
+        states = {_ENDS.get(entry.state, RequestState.ANSWERED) for entry in judged}
+        end = states.pop() if len(states) == 1 else RequestState.ANSWERED
+        chunk.ends.setdefault(end, []).append(rows[0].request_id)
 
-    def _judged(self, row: Any, result: Result | None) -> judge.Judgement:
+    def _judged(self, inputs: Sequence[Any], result: Result | None) -> list[judge.Judgement]:
         if result is None:
             why = f"The vendor failed the whole batch: {self.batch['error']}." if self.batch["error"] else _NO_LINE
-            return judge.Judgement(AnswerState.MISSING, error=why, retryable=True)
-        return judge.judge(self.workflow, row.input, result)
+            return [judge.Judgement(AnswerState.MISSING, error=why, retryable=True)] * len(inputs)
+        return judge.entries(self.workflow, inputs, result)
 
     def _answer(self, row: Any, judged: judge.Judgement, usage: Usage, result: Result | None) -> dict[str, Any]:
         batch_usd, realtime_usd = cost.batch_cost(self.vendor.facts, self.batch["model"], usage)
@@ -122,5 +129,5 @@ class Landing:
             "model": result.model if result else None, "input_tokens": usage.input,
             "cache_read_tokens": usage.cache_read, "cache_write_tokens": usage.cache_write,
             "output_tokens": usage.output, "reasoning_tokens": usage.reasoning,
-            "cost_usd": batch_usd, "realtime_cost_usd": realtime_usd,
+            "cost_usd": batch_usd, "realtime_cost_usd": realtime_usd, "night_id": self.night_id,
         }  # fmt: skip

@@ -12,69 +12,69 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from overnight.batches import clients, polling
+from overnight.batches import polling
 from overnight.batches.errors import VendorError
-from overnight.batches.polling import Decision, Next
-from overnight.batches.vendor import Vendor
+from overnight.batches.polling import Decision, Next, Seen
+from overnight.batches.watch import Watcher, watching
 from overnight.clock import utcnow
 
-VERSION = 1
-FIRST_LOOK_S = 10.0
-"""No vendor answers sooner (Anthropic asks for ten seconds between looks), and Airflow fails a task for retry when its
-trigger fires before the scheduler has read that it deferred (seen on 3.3.2: five seconds late on two busy cores)."""
+VERSION = 2
 
 
 class BatchTrigger(BaseTrigger):
-    """Fires once: `land` (the batch ended), `cut` (its time is up) or `fail` (it cannot be asked any more)."""
+    """Fires once: `land` (it ended), `cut` (its time is up), `stuck` (no progress) or `fail` (it cannot be asked).
+
+    Args:
+        stuck_after_s: seconds without progress that make a batch stuck; None where that was said before.
+        said: whether people were told that the batch cannot be asked: then it is tried again in silence.
+    """
 
     def __init__(
-        self,
-        *,
-        vendor: str,
-        vendor_batch_id: str,
-        until: str,
-        interval_s: float,
-        first_look_s: float = FIRST_LOOK_S,
-        version: int = VERSION,
-    ) -> None:
+        self, *, vendor: str, vendor_batch_id: str, until: str, interval_s: float,
+        first_look_s: float = 10.0, stuck_after_s: float | None = None, since: str | None = None,
+        said: bool = False, version: int = VERSION,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.vendor, self.vendor_batch_id, self.until = vendor, vendor_batch_id, until
         self.interval_s, self.first_look_s, self.version = interval_s, first_look_s, version
+        self.stuck_after_s, self.since, self.said = stuck_after_s, since, said
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Path and arguments, as Airflow stores them in its database in clear text."""
-        names = ("vendor", "vendor_batch_id", "until", "interval_s", "first_look_s", "version")
+        names = (
+            "vendor", "vendor_batch_id", "until", "interval_s", "first_look_s", "stuck_after_s", "since", "said", "version"
+        )  # fmt: skip
         return f"{__name__}.{type(self).__name__}", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until there is something to say."""
-        if self.version != VERSION:
+        if self.version not in (1, VERSION):
             yield self._event(Next.FAIL, f"trigger version {self.version} was stored, this package runs {VERSION}")
             return
-        async with clients.open_vendor(self.vendor) as vendor:
-            decision = await self._watch(vendor)
+        async with watching(self.vendor) as watcher:
+            decision = await self._watch(watcher)
         yield self._event(decision.next, decision.reason)
 
-    async def _watch(self, vendor: Vendor) -> Decision:
+    async def _watch(self, watcher: Watcher) -> Decision:
         dice, misses = random.Random(self.vendor_batch_id), 0  # noqa: S311 - jitter
+        seen = Seen(datetime.fromisoformat(self.since) if self.since else utcnow(), self.stuck_after_s)
         common: dict[str, Any] = {
-            "until": datetime.fromisoformat(self.until),
-            "interval_s": self.interval_s,
-            "dice": dice,
-        }
-        await asyncio.sleep(self.first_look_s)
+            "until": datetime.fromisoformat(self.until), "interval_s": self.interval_s, "dice": dice
+        }  # fmt: skip
+        await asyncio.sleep(polling.jittered(self.first_look_s, dice, early=0.0))
         while True:
             try:
-                progress = await vendor.poll(self.vendor_batch_id)
+                progress = await watcher.look(self.vendor_batch_id)
                 misses = 0
-                decision = polling.after_look(progress, now=utcnow(), **common)
+                decision = polling.after_look(progress, now=utcnow(), seen=seen, **common)
             except VendorError as error:
                 misses += 1
-                decision = polling.after_error(error, misses, now=utcnow(), **common)
+                decision = polling.after_error(error, misses, now=utcnow(), said=self.said, **common)
                 self.log.warning("look %d at %s failed: %s", misses, self.vendor_batch_id, error)
             if decision.next is not Next.WAIT:
                 return decision
             await asyncio.sleep(decision.after_s)
 
     def _event(self, following: Next, reason: str) -> TriggerEvent:
-        return TriggerEvent({"version": VERSION, "next": following.value, "reason": reason[:500]})
+        said = {"version": VERSION, "vendor_batch_id": self.vendor_batch_id, "next": following.value, "reason": reason[:500]}
+        return TriggerEvent(said)

@@ -26,6 +26,7 @@ class VendorFacts:
     max_bytes: int
     batch_rate: Decimal  # batch price / real-time price
     client_from: str | None = None  # "module:Hook.method" of the official provider's hook, where it has one
+    sdk: str | None = None  # the module of the official SDK, imported ahead of its use where a loop must not wait for it
     enqueued_tokens: int | None = None  # a low tier's limit of input tokens waiting at once, a model; brand.yaml overrides it
     status_calls: int = 32  # looks in flight at once; more than any number of hung ones we expect
     marks_cache: bool = False  # whether a request says which prefix is to be cached (others cache by themselves)

@@ -75,7 +75,7 @@ def _facts(task: NightTask, base: datetime, start: str) -> dict[str, Any]:
         "workflow": workflow.name, "run_id": task.run_id, "night": times.night.isoformat(), "timezone": zone,
         "vendor": workflow.vendor, "model": workflow.model, "surface": workflow.surface, "source": workflow.source,
         "policy_hash": task.policy_hash, "prompt_version": prompts.load(workflow).hash,
-        "cap": min(workflow.cap, task.policy.action_scope.max_items),
+        "cap": min(workflow.cap, task.policy.action_scope.max_items), "budget_usd": task.policy.action_scope.max_usd,
         "start_at": times.start_at, "cutoff_at": times.cutoff_at, "due_at": times.due_at,
     }  # fmt: skip
 
@@ -83,13 +83,13 @@ def _facts(task: NightTask, base: datetime, start: str) -> dict[str, Any]:
 def _troubles(task: NightTask) -> Iterator[str]:
     workflow = task.workflow
     yield from _denials(task)
-    vendor = vendor_class(workflow.vendor)
-    try:
-        cost.price(vendor.facts, workflow.model)
-    except cost.UnknownPrice as error:
-        yield str(error)
-    if trouble := asyncio.run(_ping(task)):
-        yield trouble
+    for vendor, model in workflow.models():
+        try:
+            cost.price(vendor_class(vendor).facts, model)
+        except cost.UnknownPrice as error:
+            yield str(error)
+        if trouble := asyncio.run(_ping(vendor, model)):
+            yield trouble
     for thing in (source(workflow.source), surface(workflow.surface)):
         if trouble := thing.check(workflow.name):
             yield trouble
@@ -98,8 +98,9 @@ def _troubles(task: NightTask) -> Iterator[str]:
 def _denials(task: NightTask) -> Iterator[str]:
     """What the workflow declares and its policy does not allow: deny by default."""
     workflow, policy = task.workflow, task.policy
-    if workflow.vendor not in policy.data_access.vendors:
-        yield f"The policy does not let {workflow.vendor!r} see this data; it names {list(policy.data_access.vendors)}."
+    for vendor, _ in workflow.models():
+        if vendor not in policy.data_access.vendors:
+            yield f"The policy does not let {vendor!r} see this data; it names {list(policy.data_access.vendors)}."
     if workflow.source not in policy.data_access.sources:
         yield f"The policy does not allow the source {workflow.source!r}; it names {list(policy.data_access.sources)}."
     fields = {info.alias or name for name, info in workflow.item.model_fields.items()}
@@ -109,10 +110,11 @@ def _denials(task: NightTask) -> Iterator[str]:
         yield f"The policy's ceiling is {policy.action_scope.max_output_tokens} output tokens, the workflow asks for more."
     if policy.action_scope.max_items < 1:
         yield "The policy's ceiling is no items at all."
+    if policy.action_scope.max_usd <= 0:
+        yield "The policy allows no money: max_usd says what a night may cost."
 
 
-async def _ping(task: NightTask) -> str | None:
-    name, model = task.workflow.vendor, task.workflow.model
+async def _ping(name: str, model: str) -> str | None:
     try:
         async with clients.open_vendor(name) as vendor:
             await vendor.ping(model)

@@ -5,6 +5,7 @@ a thing was done.
 """
 
 import hashlib
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,6 +50,7 @@ class ActionScope(_Closed):
     max_items: int = Field(default=0, ge=0)
     max_output_tokens: int = Field(default=0, ge=0)
     max_attempts: int = Field(default=0, ge=0)
+    max_usd: Decimal = Field(default=Decimal(0), ge=0)  # one night's budget
 
 
 class Approval(_Closed):

@@ -3,30 +3,32 @@
 Answers stay unseen until their batch is `landed`; a second landing of the same batch skips what is there.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
-from overnight.ledger import transitions
+from overnight.ledger import bulk, transitions
 from overnight.ledger.audit import Actor
 from overnight.ledger.rows import Row
-from overnight.ledger.states import BatchState, ItemState, RequestState
+from overnight.ledger.states import AnswerState, BatchState, ItemState, Purpose, RequestState
 from overnight.ledger.tables import answers, batches, findings, items, request_items, requests
 
 
 def open_requests(conn: Connection, batch_id: int, custom_ids: Iterable[str] | None = None) -> dict[str, list[Any]]:
-    """The batch's requests that have not landed, each with the items it carries (id, input), by custom_id."""
+    """The batch's requests that have not landed, by custom_id, each with its items in the order of their entries."""
     query = (
         select(
             requests.c.id.label("request_id"), requests.c.custom_id, requests.c.attempt, requests.c.step_id,
-            items.c.id.label("item_id"), items.c.input, items.c.state.label("item_state"),
+            request_items.c.position, items.c.id.label("item_id"), items.c.input, items.c.state.label("item_state"),
+            items.c.night_id,
         )
         .join(request_items, request_items.c.request_id == requests.c.id)
         .join(items, items.c.id == request_items.c.item_id)
         .where(requests.c.batch_id == batch_id, requests.c.state == RequestState.SUBMITTED)
-        .order_by(requests.c.id, request_items.c.position)
+        .order_by(requests.c.id, request_items.c.position, items.c.id)
     )  # fmt: skip
     if custom_ids is not None:
         query = query.where(requests.c.custom_id.in_(list(custom_ids)))
@@ -41,49 +43,161 @@ def land(
     rows: Sequence[Row],
     notes: Sequence[Row],
     ends: Mapping[RequestState, Sequence[int]],
+    movable: Container[int],
     *,
     workflow: str,
     actor: Actor,
     now: datetime,
 ) -> None:
-    """One chunk of a batch: its answers, the findings on them, and the end of each request. All or nothing."""
+    """One chunk of a batch: its answers, the findings on them, and the end of each request. All or nothing.
+
+    Args:
+        movable: the items that wait for this batch in its night. An answer for any other is kept and paid for, but moves
+            nothing: the row was changed meanwhile, or left the night.
+    """
     common: dict[str, Any] = {"workflow": workflow, "actor": actor, "now": now}
-    if rows:
-        conn.execute(insert(answers), [{**row, "landed_at": now} for row in rows])
-    if notes:
-        conn.execute(insert(findings), list(notes))
+    bulk.insert(conn, answers, [{**row, "landed_at": now} for row in rows])
+    bulk.insert(conn, findings, list(notes))
     for end, ids in ends.items():
         transitions.move(conn, "request", ids, end, **common)
     by_state: dict[str, list[int]] = {}
     for row in rows:
-        by_state.setdefault(row["state"], []).append(row["item_id"])
+        if row["item_id"] in movable:
+            by_state.setdefault(row["state"], []).append(row["item_id"])
     for state, item_ids in by_state.items():
         transitions.move(conn, "item", item_ids, ItemState.ANSWERED, detail={"answer": state}, **common)
 
 
-def landed_of_night(conn: Connection, night_id: int) -> list[Row]:
-    """The newest answer of each item of the night whose batch landed, with the item's own columns."""
+def landed_of_night(conn: Connection, night_id: int, batch_id: int | None = None) -> list[Row]:
+    """The newest answer of each item of the night whose batch landed (or that was answered from the ledger).
+
+    Args:
+        batch_id: answers of this batch only, landed or not.
+    """
     query = (
         select(
             answers.c.id.label("answer_id"), answers.c.item_id, answers.c.state, answers.c.output, answers.c.error,
-            answers.c.retryable, items.c.input,
+            answers.c.retryable, answers.c.attempt, answers.c.reused_from, items.c.input, items.c.state.label("item_state"),
         )
         .join(requests, requests.c.id == answers.c.request_id)
         .join(batches, batches.c.id == requests.c.batch_id)
         .join(items, items.c.id == answers.c.item_id)
-        .where(batches.c.night_id == night_id, batches.c.state == BatchState.LANDED)
-        .order_by(answers.c.item_id, answers.c.attempt)
+        .where(answers.c.night_id == night_id, items.c.night_id == night_id)
+        .order_by(answers.c.item_id, answers.c.id)
     )  # fmt: skip
+    if batch_id is None:
+        query = query.where((batches.c.state == BatchState.LANDED) | answers.c.reused_from.is_not(None))
+    else:
+        query = query.where(batches.c.id == batch_id, answers.c.reused_from.is_(None))
     newest: dict[int, Row] = {}
     for row in conn.execute(query).mappings():
         newest[row["item_id"]] = row
     return list(newest.values())
 
 
+def cost_of_batch(conn: Connection, batch_id: int) -> Decimal:
+    """What a batch's answers cost, in USD."""
+    query = select(func.sum(answers.c.cost_usd)).join(requests, requests.c.id == answers.c.request_id)
+    total: Decimal | None = conn.execute(query.where(requests.c.batch_id == batch_id, answers.c.reused_from.is_(None))).scalar()
+    return total or Decimal(0)
+
+
+def states_of_batch(conn: Connection, batch_id: int) -> dict[str, int]:
+    """How many answers of each state a batch brought."""
+    query = select(answers.c.state, func.count()).join(requests, requests.c.id == answers.c.request_id)
+    mine = query.where(requests.c.batch_id == batch_id, answers.c.reused_from.is_(None)).group_by(answers.c.state)
+    return {state: count for state, count in conn.execute(mine)}
+
+
+def repairs_of(conn: Connection, night_id: int, item_ids: Iterable[int]) -> dict[int, int]:
+    """How often each item was asked again in this night because its answer was no good."""
+    tried: dict[int, int] = {}
+    for chunk in transitions.chunks(item_ids, transitions.CHUNK):
+        query = (
+            select(answers.c.item_id, func.count())
+            .join(requests, requests.c.id == answers.c.request_id)
+            .join(batches, batches.c.id == requests.c.batch_id)
+            .where(answers.c.night_id == night_id, answers.c.item_id.in_(chunk), batches.c.purpose == Purpose.REPAIR)
+            .group_by(answers.c.item_id)
+        )
+        tried |= {item_id: count for item_id, count in conn.execute(query)}
+    return tried
+
+
+def newest_of_shard(conn: Connection, batch: Row) -> list[Row]:
+    """The newest answer of each item that a shard has asked for and that is still in the batch's night."""
+    mine = (batches.c.step_id == batch["step_id"]) & (batches.c.shard == batch["shard"])
+    query = (
+        select(
+            answers.c.item_id, answers.c.state, answers.c.error, answers.c.retryable, requests.c.max_output_tokens,
+            items.c.state.label("item_state"),
+        )
+        .join(requests, requests.c.id == answers.c.request_id)
+        .join(batches, batches.c.id == requests.c.batch_id)
+        .join(items, items.c.id == answers.c.item_id)
+        .where(mine, answers.c.night_id == batch["home_night_id"], items.c.night_id == batch["home_night_id"])
+        .where(answers.c.reused_from.is_(None))
+        .order_by(answers.c.item_id, answers.c.id)
+    )  # fmt: skip
+    newest = {row["item_id"]: row for row in conn.execute(query).mappings()}
+    return list(newest.values())
+
+
+def reusable(conn: Connection, workflow: str, keys: Iterable[str]) -> dict[str, Row]:
+    """Valid answers to the same questions (same prompt, model and input), by key, the newest of each.
+
+    One that a reviewer sent back is not given again.
+    """
+    found: dict[str, Row] = {}
+    for chunk in transitions.chunks(keys, transitions.CHUNK):
+        query = (
+            select(
+                request_items.c.input_key, answers.c.id.label("answer_id"), answers.c.request_id, answers.c.vendor,
+                answers.c.model, answers.c.output,
+            )
+            .join(
+                answers,
+                (answers.c.request_id == request_items.c.request_id) & (answers.c.item_id == request_items.c.item_id),
+            )
+            .join(items, items.c.id == answers.c.item_id)
+            .join(requests, requests.c.id == answers.c.request_id)
+            .join(batches, batches.c.id == requests.c.batch_id)
+            .where(request_items.c.input_key.in_(chunk), answers.c.state == AnswerState.VALID, items.c.workflow == workflow)
+            .where(batches.c.state == BatchState.LANDED, items.c.rounds == 0, answers.c.reused_from.is_(None))
+            .order_by(answers.c.id)
+        )  # fmt: skip
+        found |= {row["input_key"]: row for row in conn.execute(query).mappings()}
+    return found
+
+
+def reuse(
+    conn: Connection, rows: Sequence[Row], notes: Sequence[Row], *, workflow: str, actor: Actor, now: datetime
+) -> None:  # fmt: skip
+    """Locked items answered from earlier answers (`reused_from`): nothing is bought, and the log says so."""
+    bulk.insert(conn, answers, [{**row, "landed_at": now} for row in rows])
+    bulk.insert(conn, findings, list(notes))
+    ids = [row["item_id"] for row in rows]
+    detail = {"answer": "reused"}
+    transitions.move(conn, "item", ids, ItemState.ANSWERED, workflow=workflow, actor=actor, now=now, detail=detail)
+
+
 def findings_of_night(conn: Connection, night_id: int) -> dict[int, list[Row]]:
-    """Findings by item, in the order they were found."""
+    """Findings by item, in the order they were found: those on its newest answer and those of the whole night."""
+    newest = (
+        select(answers.c.item_id, func.max(answers.c.id).label("id"))
+        .where(answers.c.night_id == night_id)
+        .group_by(answers.c.item_id)
+        .subquery()
+    )
+    query = (
+        select(findings)
+        .outerjoin(newest, newest.c.item_id == findings.c.item_id)
+        .outerjoin(answers, answers.c.id == newest.c.id)
+        .where(findings.c.night_id == night_id)
+        .where(findings.c.attempt.is_(None) | (findings.c.attempt == answers.c.attempt))
+        .order_by(findings.c.id)
+    )
     found: dict[int, list[Row]] = {}
-    query = select(findings).where(findings.c.night_id == night_id).order_by(findings.c.id)
     for row in conn.execute(query).mappings():
         found.setdefault(row["item_id"], []).append(row)
     return found

@@ -10,11 +10,13 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from overnight.ledger import bulk
 from overnight.ledger.tables import audit_events, audit_heads
 
 GENESIS = "0" * 64
@@ -53,24 +55,25 @@ HASHED = (
 
 def digest(row: dict[str, Any]) -> str:
     """The hash of one audit row: SHA-256 over its fields in fixed order, lengths included so that none can run over."""
-    sha = hashlib.sha256()
-    for name in HASHED:
-        value = row[name]
-        text = value.astimezone(UTC).isoformat(timespec="microseconds") if isinstance(value, datetime) else str(value)
-        data = text.encode()
-        sha.update(b"%d:" % len(data))
-        sha.update(data)
-    return sha.hexdigest()
+    return hashlib.sha256(b"".join(_framed(row[name]) for name in HASHED)).hexdigest()
+
+
+def _framed(value: Any) -> bytes:
+    """A value's text with its length before it."""
+    text = value.astimezone(UTC).isoformat(timespec="microseconds") if isinstance(value, datetime) else str(value)
+    data = text.encode()
+    return b"%d:%b" % (len(data), data)
 
 
 def append(conn: Connection, workflow: str, entries: Iterable[Entry], *, actor: Actor, now: datetime) -> int:
     """Append entries to the chain of `workflow` and the day of `now`; returns how many. Runs inside the caller's write."""
     day = now.astimezone(UTC).date().isoformat()
     position, prev = _head_for_update(conn, workflow, day)
-    rows = list(_chained(entries, workflow=workflow, day=day, position=position, prev=prev, actor=actor, now=now))
+    # A list, so that every detail stays alive while the next is compared with it.
+    rows = list(_chained(list(entries), workflow=workflow, day=day, position=position, prev=prev, actor=actor, now=now))
     if not rows:
         return 0
-    conn.execute(insert(audit_events), rows)
+    bulk.insert(conn, audit_events, rows)
     conn.execute(
         update(audit_heads)
         .where(audit_heads.c.workflow == workflow, audit_heads.c.day == day)
@@ -82,28 +85,37 @@ def append(conn: Connection, workflow: str, entries: Iterable[Entry], *, actor: 
 def _chained(
     entries: Iterable[Entry], *, workflow: str, day: str, position: int, prev: str, actor: Actor, now: datetime
 ) -> Iterator[dict[str, Any]]:
-    for entry in entries:
-        position += 1
-        row = {
-            "workflow": workflow,
-            "day": day,
-            "position": position,
-            "at": now,
-            "actor_type": actor.kind,
-            "actor": actor.name,
-            "run_id": actor.run_id,
-            "task_id": actor.task_id,
-            "verb": entry.verb,
-            "object_type": entry.object_type,
-            "object_id": entry.object_id,
-            "from_state": entry.from_state,
-            "to_state": entry.to_state,
-            "policy_hash": actor.policy_hash,
-            "detail": json.dumps(entry.detail, sort_keys=True, separators=(",", ":"), default=str),
-            "prev_hash": prev,
-        }
-        prev = row["hash"] = digest(row)
-        yield row
+    """The rows of the entries. What all of them share is framed once: the log is most of what landing writes."""
+    same = {
+        "workflow": workflow, "day": day, "at": now, "actor_type": actor.kind, "actor": actor.name, "run_id": actor.run_id,
+        "task_id": actor.task_id, "policy_hash": actor.policy_hash,
+    }  # fmt: skip
+    begin = _framed(workflow) + _framed(day)
+    who = b"".join(_framed(value) for value in (now, actor.kind, actor.name, actor.run_id, actor.task_id))
+    policy = _framed(actor.policy_hash)
+    for (verb, kind, before, after, _), group in groupby(entries, key=_alike):
+        what, whither = _framed(verb) + _framed(kind), _framed(before) + _framed(after) + policy
+        detail, framed = "", b""
+        for entry in group:
+            if not framed:  # one group, one detail
+                detail = json.dumps(entry.detail, sort_keys=True, separators=(",", ":"), default=str)
+                framed = whither + _framed(detail)
+            position += 1
+            object_id = entry.object_id
+            data = b"".join(
+                (begin, _framed(position), who, what, _framed(object_id), framed, _framed(prev))
+            )  # fmt: skip
+            row = {
+                **same, "position": position, "verb": verb, "object_type": kind, "object_id": object_id,
+                "from_state": before, "to_state": after, "detail": detail, "prev_hash": prev,
+            }  # fmt: skip
+            prev = row["hash"] = hashlib.sha256(data).hexdigest()
+            yield row
+
+
+def _alike(entry: Entry) -> tuple[str, str, str, str, int]:
+    """Entries in a row that say the same of different objects; the detail is compared as the object it is."""
+    return entry.verb, entry.object_type, entry.from_state, entry.to_state, id(entry.detail)
 
 
 def _head_for_update(conn: Connection, workflow: str, day: str) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from overnight.ledger import transitions
@@ -15,10 +15,15 @@ from overnight.ledger.audit import Actor
 from overnight.ledger.errors import LedgerError
 from overnight.ledger.rows import Row
 from overnight.ledger.states import BatchState, ItemState, NightState, RequestState
-from overnight.ledger.tables import batches, items, nights, prompts, request_items, requests
+from overnight.ledger.tables import batches, items, night_items, nights, prompts, request_items, requests
 
 Batch = Row
-"""One row of `batches`, with the night's `workflow`, `night`, `cutoff_at` and `start_at` beside it."""
+"""One row of `batches`, with what it needs of the night its answers land in: `workflow`, `night`, `night_state`, `cutoff_at`,
+`start_at`, `home_night_id`."""
+
+_HOME: ColumnElement[Any] = func.coalesce(batches.c.landing_night_id, batches.c.night_id)
+_AT_VENDOR = (BatchState.SUBMITTING, BatchState.IN_DOUBT, BatchState.SUBMITTED, BatchState.CANCELLING)
+_UNSETTLED = (*_AT_VENDOR, BatchState.ENDED)
 
 
 def keep_prompt(conn: Connection, prompt: Row) -> None:
@@ -31,13 +36,18 @@ def plan(
     conn: Connection, batch: Row, lines: Sequence[Row], *, workflow: str, actor: Actor,
     now: datetime,
 ) -> int:  # fmt: skip
-    """A batch that is to be sent, with its requests; each line names its `item_ids`. Returns the batch's id."""
+    """A batch that is to be sent, with its requests. Returns the batch's id.
+
+    Args:
+        lines: each with its `entries`: per position in the request the `item_ids` it answers (identical inputs share one
+            entry) and the `key` under which its answer may be used again.
+    """
     values = {**batch, "state": BatchState.PLANNED, "request_count": len(lines)}
     batch_id: int = conn.execute(insert(batches).values(values).returning(batches.c.id)).scalar_one()
     shared = {"step_id": batch["step_id"], "batch_id": batch_id, "vendor": batch["vendor"], "attempt": batch["attempt"]}
     for start in range(0, len(lines), transitions.CHUNK):
         chunk = lines[start : start + transitions.CHUNK]
-        rows = [{**{k: v for k, v in line.items() if k != "item_ids"}, **shared, "state": RequestState.PLANNED} for line in chunk]
+        rows = [{**{k: v for k, v in line.items() if k != "entries"}, **shared, "state": RequestState.PLANNED} for line in chunk]
         statement = insert(requests).returning(requests.c.id, sort_by_parameter_order=True)
         ids = conn.execute(statement, rows).scalars().all()
         _carry(conn, ids, chunk, shared)
@@ -52,20 +62,24 @@ def _carry(conn: Connection, ids: Sequence[int], chunk: Sequence[Row], shared: d
     conn.execute(
         insert(request_items),
         [
-            {"request_id": request_id, "item_id": item_id, "position": position, **facts}
+            {"request_id": request_id, "item_id": item_id, "position": position, "input_key": entry["key"], **facts}
             for request_id, line in zip(ids, chunk, strict=True)
-            for position, item_id in enumerate(line["item_ids"])
+            for position, entry in enumerate(line["entries"])
+            for item_id in entry["item_ids"]
         ],
     )
 
 
 def get(conn: Connection, batch_id: int) -> Batch:
-    """One batch with what it needs of its night."""
+    """One batch with what it needs of the night it lands in."""
     query = (
-        select(batches, nights.c.workflow, nights.c.night, nights.c.cutoff_at, nights.c.start_at)
-        .join(nights, nights.c.id == batches.c.night_id)
+        select(
+            batches, nights.c.workflow, nights.c.night, nights.c.state.label("night_state"), nights.c.cutoff_at,
+            nights.c.start_at, nights.c.id.label("home_night_id"),
+        )
+        .join(nights, nights.c.id == _HOME)
         .where(batches.c.id == batch_id)
-    )
+    )  # fmt: skip
     row = conn.execute(query).mappings().one_or_none()
     if row is None:
         raise LedgerError(f"There is no batch {batch_id} in this ledger. Nothing was sent.")
@@ -73,18 +87,39 @@ def get(conn: Connection, batch_id: int) -> Batch:
 
 
 def ids_of_night(conn: Connection, night_id: int) -> list[int]:
-    """The night's batches in the order of their shards."""
-    query = select(batches.c.id).where(batches.c.night_id == night_id).order_by(batches.c.step_id, batches.c.shard)
-    return list(conn.execute(query).scalars())
+    """The first batch of each of the night's shards, adopted ones included: one task each."""
+    first = select(func.min(batches.c.id)).where(night_id == _HOME).group_by(batches.c.step_id, batches.c.shard)
+    return sorted(conn.execute(first).scalars())
+
+
+def newest_of_shard(conn: Connection, batch_id: int) -> int:
+    """The batch that a shard has come to: its repairs and fallbacks follow its first."""
+    mine = select(batches.c.step_id, batches.c.shard).where(batches.c.id == batch_id).subquery()
+    query = select(batches.c.id).where(batches.c.step_id == mine.c.step_id, batches.c.shard == mine.c.shard)
+    newest: int = conn.execute(query.order_by(batches.c.attempt.desc()).limit(1)).scalar_one()
+    return newest
+
+
+def of_shard(conn: Connection, batch: Batch) -> list[Row]:
+    """Every batch of a shard, oldest first."""
+    query = select(batches).where(batches.c.step_id == batch["step_id"], batches.c.shard == batch["shard"])
+    return list(conn.execute(query.order_by(batches.c.attempt)).mappings())
+
+
+def state_of(conn: Connection, batch_id: int) -> str:
+    """Where one batch is."""
+    state: str = conn.execute(select(batches.c.state).where(batches.c.id == batch_id)).scalar_one()
+    return state
 
 
 def lines(conn: Connection, batch_id: int) -> Iterator[Row]:
-    """The batch's requests with their prompt, one by one: custom_id, content, max_output_tokens, system, schema."""
+    """The batch's requests with their prompt, one by one: custom_id, content, max_output_tokens, system, schema, model."""
     query = (
         select(
             requests.c.custom_id, requests.c.content, requests.c.max_output_tokens,
-            prompts.c.system, prompts.c.schema, prompts.c.schema_name,
+            prompts.c.system, prompts.c.schema, prompts.c.schema_name, batches.c.model, batches.c.cache_prefix,
         )
+        .join(batches, batches.c.id == requests.c.batch_id)
         .join(prompts, prompts.c.hash == requests.c.prompt_hash)
         .where(requests.c.batch_id == batch_id)
         .order_by(requests.c.id)
@@ -116,31 +151,79 @@ def item_ids(conn: Connection, batch_id: int) -> list[int]:
 
 
 def strayed_items(conn: Connection, batch_id: int) -> list[int]:
-    """Items of a batch that are no longer locked in the batch's own, open night: sending them could buy them twice."""
+    """Items of a batch that do not wait for it in its own, open night: sending them could buy them twice.
+
+    An item waits when it is locked, or when its earlier answer was no good and this batch repairs it.
+    """
+    waiting = (ItemState.LOCKED, ItemState.ANSWERED)
     query = (
-        select(items.c.id)
-        .join(request_items, request_items.c.item_id == items.c.id)
-        .join(requests, requests.c.id == request_items.c.request_id)
-        .join(batches, batches.c.id == requests.c.batch_id)
-        .join(nights, nights.c.id == batches.c.night_id)
-        .where(
-            batches.c.id == batch_id,
-            (items.c.state != ItemState.LOCKED) | (items.c.night_id != nights.c.id) | (nights.c.state != NightState.LOCKED),
-        )
+        _items_of(batch_id)
+        .join(nights, nights.c.id == _HOME)
+        .where(items.c.state.not_in(waiting) | (items.c.night_id != nights.c.id) | (nights.c.state != NightState.LOCKED))
     )
+    return list(conn.execute(query.order_by(items.c.id)).scalars())
+
+
+def open_items(conn: Connection, batch: Batch) -> list[int]:
+    """The batch's items that still wait for it in the night it lands in."""
+    waiting = (ItemState.LOCKED, ItemState.SUBMITTED, ItemState.ANSWERED)
+    query = (
+        _items_of(batch["id"])
+        .join(night_items, (night_items.c.item_id == items.c.id) & (night_items.c.night_id == batch["home_night_id"]))
+        .where(night_items.c.outcome.is_(None), items.c.night_id == batch["home_night_id"], items.c.state.in_(waiting))
+    )
+    return list(conn.execute(query.order_by(items.c.id)).scalars())
+
+
+def doubtful_items(conn: Connection, batch_id: int) -> list[int]:
+    """The batch's items that left their night in doubt and wait for it to settle."""
+    query = _items_of(batch_id).where(items.c.state == ItemState.CARRIED_OVER, items.c.in_doubt)
     return list(conn.execute(query.order_by(items.c.id)).scalars())
 
 
 def unsettled_items(conn: Connection, night_id: int) -> set[int]:
     """Items of a night whose batch may be, or is, at the vendor and has not landed: nobody may send them again."""
-    open_states = (BatchState.SUBMITTING, BatchState.IN_DOUBT, BatchState.SUBMITTED, BatchState.CANCELLING, BatchState.ENDED)
     query = (
         select(request_items.c.item_id)
         .join(requests, requests.c.id == request_items.c.request_id)
         .join(batches, batches.c.id == requests.c.batch_id)
-        .where(batches.c.night_id == night_id, batches.c.state.in_(open_states))
+        .where(night_id == _HOME, batches.c.state.in_(_UNSETTLED))
     )
     return set(conn.execute(query).scalars())
+
+
+def unsettled_before(conn: Connection, workflow: str, night_id: int) -> list[int]:
+    """Batches of a workflow's earlier nights that a vendor may still answer for, with items that wait in doubt."""
+    query = (
+        select(batches.c.id)
+        .join(nights, nights.c.id == _HOME)
+        .join(requests, requests.c.batch_id == batches.c.id)
+        .join(request_items, request_items.c.request_id == requests.c.id)
+        .join(items, items.c.id == request_items.c.item_id)
+        .where(nights.c.workflow == workflow, nights.c.id != night_id, batches.c.state.in_(_UNSETTLED))
+        .where(items.c.state == ItemState.CARRIED_OVER, items.c.in_doubt)
+        .group_by(batches.c.id)
+    )
+    return sorted(conn.execute(query).scalars())
+
+
+def tokens_waiting(conn: Connection, vendor: str, model: str) -> int:
+    """Input tokens of ours that wait at a vendor for one model, as estimated when they were sent."""
+    query = select(func.sum(batches.c.input_tokens)).where(
+        batches.c.vendor == vendor, batches.c.model == model, batches.c.state.in_(_AT_VENDOR)
+    )
+    return int(conn.execute(query).scalar() or 0)
+
+
+def _items_of(batch_id: int) -> Any:
+    return (
+        select(items.c.id)
+        .join(request_items, request_items.c.item_id == items.c.id)
+        .join(requests, requests.c.id == request_items.c.request_id)
+        .join(batches, batches.c.id == requests.c.batch_id)
+        .where(batches.c.id == batch_id)
+        .distinct()
+    )
 
 
 def known_vendor_ids(conn: Connection, vendor: str) -> set[str]:

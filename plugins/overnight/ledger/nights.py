@@ -140,6 +140,12 @@ def with_outcome(conn: Connection, night_id: int, outcome: str) -> list[int]:
     return list(conn.execute(query.order_by(night_items.c.item_id)).scalars())
 
 
+def leaving_because(conn: Connection, night_id: int, reason: str) -> int:
+    """How many items left the night for one reason."""
+    query = select(func.count()).where(night_items.c.night_id == night_id, night_items.c.reason == reason)
+    return int(conn.execute(query).scalar_one())
+
+
 def times_locked(conn: Connection, item_ids: Iterable[int]) -> dict[int, int]:
     """In how many nights each item was locked, the present one included."""
     locked: dict[int, int] = {}

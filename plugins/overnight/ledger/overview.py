@@ -10,6 +10,8 @@ from overnight.ledger import alerts
 from overnight.ledger.rows import Row
 from overnight.ledger.tables import answers, batches, decisions, items, night_items, nights, requests
 
+_TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
+
 
 def list_nights(conn: Connection, workflow: str | None = None, limit: int = 50) -> list[Row]:
     """Nights, newest first."""
@@ -42,6 +44,10 @@ def describe(conn: Connection, night: Row) -> dict[str, Any]:
             decisions.c.night_id == night_id, decisions.c.superseded_at.is_(None)
         ).group_by(decisions.c.decision)),
         **cost(conn, night_id),
+        "budget_usd": night["budget_usd"],
+        "estimate_usd": night["estimate_usd"],
+        "reused": _reused(conn, night_id),
+        "bill": bill(conn, night_id),
         "due_at": night["due_at"],
         "exported_at": night["exported_at"],
         "alerts": [
@@ -85,6 +91,29 @@ def cost(conn: Connection, night_id: int) -> dict[str, Any]:
         "output_tokens": int(tokens_out or 0),
         "cache_read_tokens": int(cached or 0),
     }
+
+
+def bill(conn: Connection, night_id: int) -> list[dict[str, Any]]:
+    """The night's bill line by line: vendor, model and what the batches were for. A late result is on the bill of its night."""
+    query = (
+        select(
+            batches.c.vendor, batches.c.model, batches.c.purpose, func.count(func.distinct(batches.c.id)).label("batches"),
+            func.count(answers.c.id).label("answers"), func.sum(answers.c.cost_usd).label("cost_usd"),
+            func.sum(answers.c.realtime_cost_usd).label("realtime_cost_usd"),
+            *(func.sum(getattr(answers.c, name)).label(name) for name in _TOKENS),
+        )
+        .join(requests, requests.c.batch_id == batches.c.id)
+        .join(answers, (answers.c.request_id == requests.c.id) & answers.c.reused_from.is_(None))
+        .where(batches.c.night_id == night_id)
+        .group_by(batches.c.vendor, batches.c.model, batches.c.purpose)
+        .order_by(batches.c.purpose, batches.c.vendor)
+    )  # fmt: skip
+    return [{**row, **{name: int(row[name] or 0) for name in _TOKENS}} for row in conn.execute(query).mappings()]
+
+
+def _reused(conn: Connection, night_id: int) -> int:
+    query = select(func.count()).where(answers.c.night_id == night_id, answers.c.reused_from.is_not(None))
+    return int(conn.execute(query).scalar_one())
 
 
 def _count(conn: Connection, query: Any) -> dict[str, int]:

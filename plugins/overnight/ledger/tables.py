@@ -240,6 +240,7 @@ findings = Table(
     Column("field", String(64)),
     Column("message", Text, nullable=False),
     Column("evidence", Text),
+    Column("attempt", Integer),  # of the answer it is about; null: of the whole night
 )
 
 decisions = Table(

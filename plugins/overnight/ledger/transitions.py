@@ -47,12 +47,12 @@ def move(
     Raises:
         IllegalMove: one of the rows is missing or may not go there; the caller's transaction should not commit.
     """
-    table, moved = _TABLES[kind], 0
+    table, moved, facts = _TABLES[kind], 0, detail or {}
     for chunk in chunks(ids, CHUNK):
         before = _states(conn, table, chunk)
         _refuse_illegal(kind, chunk, before, to)
         conn.execute(update(table).where(table.c.id.in_(chunk)).values(state=to, **columns))
-        entries = [Entry("move", kind, str(i), before[i], to, detail or {}) for i in chunk]
+        entries = [Entry("move", kind, str(i), before[i], to, facts) for i in chunk]
         moved += audit.append(conn, workflow, entries, actor=actor, now=now)
     return moved
 
@@ -69,7 +69,8 @@ def created(
     detail: dict[str, Any] | None = None,
 ) -> None:
     """Write into the audit log that rows came into being in `state` (the start of each row's history)."""
-    entries = (Entry("create", kind, str(i), "", state, detail or {}) for i in ids)
+    facts = detail or {}
+    entries = (Entry("create", kind, str(i), "", state, facts) for i in ids)
     audit.append(conn, workflow, entries, actor=actor, now=now)
 
 

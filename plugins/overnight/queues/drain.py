@@ -11,16 +11,18 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from sqlalchemy import Connection
 
+from overnight.alerts import notifier
 from overnight.clock import utcnow
 from overnight.ledger import batches, nights, queue, transitions
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
-from overnight.ledger.states import ItemState, NightState
+from overnight.ledger.states import ItemState, NightState, Outcome
 from overnight.queues import intake
 from overnight.queues.source import Reading, RowAnswer, source
 from overnight.tasks import NightTask, open_task
 from overnight.workflow import Workflow
 
+OVER_BUDGET = "over tonight's budget; goes to the next night"
 _SAID = {
     ItemState.LOCKED: "locked for the night of {night}",
     ItemState.SUBMITTED: "in the night of {night}",
@@ -64,7 +66,20 @@ def drain(ledger: Ledger, task: NightTask, *, now: datetime) -> list[int]:
         planned = batches.ids_of_night(conn, night["id"])
         answers = _answers(conn, workflow, reading)
     place.answer(workflow.name, night["night"], answers, reading.troubles)
+    _say_over_budget(ledger, task, night, now=now)
     return planned
+
+
+def _say_over_budget(ledger: Ledger, task: NightTask, night: Night, *, now: datetime) -> None:
+    with ledger.read() as conn:
+        over = nights.leaving_because(conn, night["id"], OVER_BUDGET)
+    if over:
+        notifier.night_alert(
+            ledger, "over_budget", task.workflow.name, night["night"], task.run_id,
+            f"{over} items of the lowest priority wait for the next night: tonight's budget of ${night['budget_usd']} does not "
+            "cover what they could cost at most. Nothing was overspent. Raise max_usd in the workflow's policy.yaml, or "
+            "budget_usd in brand.yaml, if they should run.", now=now, severity="warning",
+        )  # fmt: skip
 
 
 def _lock(conn: Connection, task: NightTask, night: Night, reading: Reading, *, now: datetime) -> None:
@@ -72,22 +87,33 @@ def _lock(conn: Connection, task: NightTask, night: Night, reading: Reading, *, 
     common: dict[str, Any] = {"workflow": workflow.name, "actor": actor, "now": now}
     found = _sorted(conn, workflow, reading)
     _take(conn, task, found, night, **common)
+    late = _adopt(conn, task, night)
     ranked = intake.order(queue.waiting(conn, workflow.name))
-    locked, over = ranked[: night["cap"]], ranked[night["cap"] :]
+    room = max(0, night["cap"] - len(late))
+    locked, over = ranked[:room], ranked[room:]
     _carry_over_the_cap(conn, over, night, **common)
-    ids = [item["id"] for item in locked]
+    ids = [*late, *(item["id"] for item in locked)]
     transitions.move(
         conn, "item", ids, ItemState.LOCKED, night_id=night["id"], message=f"locked for the night of {night['night']}",
-        bucket=None, position=None, **common,
+        bucket=None, position=None, in_doubt=False, **common,
     )  # fmt: skip
     step_ids = nights.add_steps(conn, night, workflow.steps, actor=actor, now=now)
     nights.add_members(conn, night["id"], step_ids[0], ids)
-    _plan(conn, task, night, step_ids[0], locked, now=now)
+    planned = _plan(conn, task, night, step_ids[0], locked, now=now)
     counts = {"locked": len(ids), "over_cap": len(over), "rejected": len(found.rejected) + len(found.repeated)}
     transitions.move(
         conn, "night", [night["id"]], NightState.LOCKED, detail=counts, locked_at=now, over_cap=len(over),
-        rejected=counts["rejected"] + len(reading.troubles), **common,
+        rejected=counts["rejected"] + len(reading.troubles), estimate_usd=planned.estimate_usd, **common,
     )  # fmt: skip
+
+
+def _adopt(conn: Connection, task: NightTask, night: Night) -> list[int]:
+    """Batches of earlier nights that were not settled by their export: what they bring lands in this night, unbought."""
+    late: list[int] = []
+    for batch_id in batches.unsettled_before(conn, task.workflow.name, night["id"]):
+        late += batches.doubtful_items(conn, batch_id)
+        batches.note(conn, batch_id, landing_night_id=night["id"])
+    return late
 
 
 def _sorted(conn: Connection, workflow: Workflow, reading: Reading) -> intake.Intake:
@@ -134,10 +160,14 @@ def _carry_over_the_cap(conn: Connection, over: Sequence[Any], night: Night, **c
     )
 
 
-def _plan(conn: Connection, task: NightTask, night: Night, step_id: int, items: Sequence[Any], *, now: datetime) -> None:
-    from overnight.batches import shards
+def _plan(conn: Connection, task: NightTask, night: Night, step_id: int, items: Sequence[Any], *, now: datetime) -> Any:
+    from overnight.batches import plan
 
-    shards.plan(conn, task.workflow, night, step_id, items, actor=task.actor, now=now)
+    planned = plan.first(conn, task, night, step_id, items, now=now)
+    nights.leave(
+        conn, night, planned.over_budget, Outcome.CARRIED_OVER, actor=task.actor, now=now, reason=OVER_BUDGET
+    )  # fmt: skip
+    return planned
 
 
 def _answers(conn: Connection, workflow: Workflow, reading: Reading) -> list[RowAnswer]:

@@ -2,10 +2,11 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-_BLOCK = re.compile(r"<(item|previous_answer|reviewer_note|context)>\n(.*?)\n</\1>", re.DOTALL)
+_BLOCK = re.compile(r"<(item|previous_answer|reviewer_note|context|last_problem)>\n(.*?)\n</\1>", re.DOTALL)
+_ENTRY = re.compile(r'<entry number="(\d+)">\n(.*?)\n</entry>', re.DOTALL)
 CHARS_PER_TOKEN = 4
 
 
@@ -26,6 +27,15 @@ class Ask:
                 loaded = json.loads(match.group(2))
                 return loaded if isinstance(loaded, dict) else {}
         return {}
+
+    def entries(self) -> list[tuple[int, "Ask"]]:
+        """The entries of a request that holds several, each as a request of its own."""
+        answers = ((self.schema or {}).get("properties") or {}).get("answers") or {}
+        one = ((answers.get("items") or {}).get("properties") or {}).get("answer")
+        if one is None:
+            return []
+        schema = {**one, **({"$defs": self.schema["$defs"]} if self.schema and "$defs" in self.schema else {})}
+        return [(int(m.group(1)), replace(self, content=m.group(2), schema=schema)) for m in _ENTRY.finditer(self.content)]
 
 
 def tokens(text: str) -> int:

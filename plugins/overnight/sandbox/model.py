@@ -23,6 +23,9 @@ def answer(ask: Ask, outcome: str = "succeeded") -> str:
         return BAD[outcome]
     if ask.schema is None:
         return f"You said: {ask.content[:200]}"
+    if several := ask.entries():
+        answers = [{"number": number, "answer": json.loads(answer(one))} for number, one in several]
+        return json.dumps({"answers": answers}, ensure_ascii=False)
     wanted = frozenset(ask.schema.get("properties", {}))
     for writer in _writers():
         if wanted >= writer.FITS:

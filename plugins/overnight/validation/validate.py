@@ -42,7 +42,8 @@ def validate(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int
     workflow = task.workflow
     with ledger.read() as conn:
         night = nights.of_run(conn, workflow.name, task.run_id)
-        landed = answers.landed_of_night(conn, night["id"])
+        # An item whose repair is still out is judged by nobody yet.
+        landed = [a for a in answers.landed_of_night(conn, night["id"]) if a["item_state"] == ItemState.ANSWERED]
         found = answers.findings_of_night(conn, night["id"])
     if night["state"] == NightState.LOCKED:
         rows = [_row(answer, found) for answer in landed if answer["state"] == AnswerState.VALID]

@@ -136,4 +136,7 @@ WORKFLOW = Workflow(
     vendor="openai",
     model="gpt-5-nano",
     max_output_tokens=1_500,
+    pack=20,
+    reuse=True,
+    fallback=("gemini", "gemini-2.5-flash-lite"),
 )

@@ -45,13 +45,18 @@ class AnthropicVendor(Vendor):
         max_requests=100_000,
         max_bytes=256_000_000,
         batch_rate=Decimal("0.5"),
+        sdk="anthropic",
         client_from="airflow.providers.anthropic.hooks.anthropic:AnthropicHook.get_async_conn",
         marks_cache=True,
         long_write_factor=Decimal(2),
         # platform.claude.com/docs/en/build-with-claude/prompt-caching; a model we do not know gets the longest
         min_cached_tokens={
-            "": 4_096, "claude-sonnet-4-6": 2_048, "claude-sonnet-4-5": 1_024, "claude-sonnet-4-2": 1_024,
-            "claude-sonnet-5": 2_048, "claude-opus-4-1": 1_024,
+            "": 4_096,
+            "claude-sonnet-4-6": 2_048,
+            "claude-sonnet-4-5": 1_024,
+            "claude-sonnet-4-2": 1_024,
+            "claude-sonnet-5": 2_048,
+            "claude-opus-4-1": 1_024,
         },
     )
 

@@ -35,6 +35,7 @@ class GeminiVendor(Vendor):
         max_requests=200_000,  # the vendor names none; the file's size is the limit
         max_bytes=2_000_000_000,
         batch_rate=Decimal("0.5"),
+        sdk="google.genai",
     )
 
     @classmethod
@@ -169,9 +170,10 @@ def _read_response(key: str, response: Mapping[str, Any]) -> Result:
     first = candidates[0] if candidates else {}
     reason = str(first.get("finishReason") or blocked or "")
     parts = (first.get("content") or {}).get("parts") or []
+    verdict = Verdict.REFUSED if blocked or reason in _REFUSALS else _STOPS.get(reason, Verdict.ERRORED)
     return Result(
         key,
-        Verdict.REFUSED if blocked or reason in _REFUSALS else _STOPS.get(reason, Verdict.ERRORED),
+        verdict,
         text="".join(part.get("text", "") for part in parts if not part.get("thought")),
         usage=Usage(
             input=int(usage.get("promptTokenCount") or 0),
@@ -181,7 +183,7 @@ def _read_response(key: str, response: Mapping[str, Any]) -> Result:
         ),
         model=str(response.get("modelVersion", "")),
         error=None if reason == "STOP" else f"finishReason {reason or 'missing'}",
-        retryable=not blocked and reason not in _REFUSALS,
+        retryable=verdict is Verdict.ERRORED,
     )
 
 

@@ -38,6 +38,7 @@ class OpenAIVendor(Vendor):
         max_requests=50_000,
         max_bytes=200_000_000,
         batch_rate=Decimal("0.5"),
+        sdk="openai",
         client_from="airflow.providers.openai.hooks.openai:OpenAIHook.aget_conn",
         enqueued_tokens=2_000_000,  # tier 1 of the small models; a brand's own tier goes into brand.yaml
     )

@@ -41,7 +41,7 @@ _TAIL = (
 def write(ask: Ask) -> dict[str, Any]:
     """The draft for the brief in the prompt; a reviewer's note is taken to heart as far as a template can."""
     brief, note = ask.block("item"), str(ask.block("reviewer_note").get("text", ""))
-    dice = random.Random(f"{brief.get('brief_id')} {note}")
+    dice = random.Random(f"{brief.get('title')} {note}")
     title = str(brief.get("title", "Untitled"))
     query = str(brief.get("primary_query", title))
     facts = [str(fact).rstrip(".") for fact in brief.get("facts", [])] or [title]

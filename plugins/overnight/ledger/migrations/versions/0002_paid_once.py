@@ -33,6 +33,7 @@ def _columns() -> dict[str, list[sa.Column[Any]]]:
             sa.Column("waits", sa.Integer(), nullable=False, server_default="0"),
         ],
         "request_items": [sa.Column("input_key", sa.String(64))],
+        "findings": [sa.Column("attempt", sa.Integer())],
         "answers": [sa.Column("night_id", sa.Integer()), sa.Column("reused_from", sa.Integer())],
     }
 
@@ -42,8 +43,8 @@ def upgrade() -> None:
     for table, columns in _columns().items():
         for column in columns:
             op.add_column(table, column)
-    for table, column in _INDEXES:
-        op.create_index(f"ix_{table}_{column}", table, [column])
+    for table, name in _INDEXES:
+        op.create_index(f"ix_{table}_{name}", table, [name])
     op.create_table(
         "breakers",
         sa.Column("vendor", sa.String(32), nullable=False),

@@ -1,0 +1,103 @@
+"""From items to requests. Pure: identical inputs become one entry, and small entries share a request.
+
+The row's own id is left out of what is sent: the vendor does not need it, and two rows that ask the same are the same question.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from overnight import prompts
+from overnight.batches import cost
+from overnight.batches.vendor import VendorFacts
+from overnight.workflow import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Who is asked, and what stands before every item's part."""
+
+    vendor: str
+    facts: VendorFacts
+    model: str
+    prompt: prompts.Prompt
+    cached: bool = False
+
+    @property
+    def shared_tokens(self) -> int:
+        """Tokens of the stable part at most, the schema included."""
+        return cost.tokens_at_most(self.prompt.system) + cost.tokens_at_most(json.dumps(self.prompt.schema))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One question and the items that ask it."""
+
+    item_ids: tuple[int, ...]
+    content: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """One request: its entries, its own text, its limits and what it can cost."""
+
+    entries: tuple[Entry, ...]
+    content: str
+    max_output_tokens: int
+    input_tokens: int
+    ceiling_usd: Any  # Decimal
+
+    @property
+    def item_ids(self) -> list[int]:
+        """Every item that this request answers."""
+        return [item_id for entry in self.entries for item_id in entry.item_ids]
+
+    def line(self, prompt_hash: str) -> dict[str, Any]:
+        """The request as the ledger plans it."""
+        return {
+            "entries": [{"item_ids": entry.item_ids, "key": entry.key} for entry in self.entries],
+            "content": self.content, "prompt_hash": prompt_hash, "max_output_tokens": self.max_output_tokens,
+        }  # fmt: skip
+
+
+def entries(
+    workflow: Workflow, question: Question, items: Iterable[Mapping[Any, Any]], problems: Mapping[int, str] | None = None
+) -> list[Entry]:
+    """The items' questions in their order; items that ask the same share one where the workflow allows reuse."""
+    found: dict[str, tuple[list[int], str]] = {}
+    for item in items:
+        content = prompts.content(
+            {name: value for name, value in item["input"].items() if name != workflow.id_field},
+            context=item["context"], note=item["note"], previous=item["output"] if item["note"] else None,
+            problem=(problems or {}).get(item["id"]),
+        )  # fmt: skip
+        name = key(workflow, question, content)
+        found.setdefault(name if workflow.reuse else f"{name} {item['id']}", ([], content))[0].append(item["id"])
+    return [Entry(tuple(ids), content, name[:64]) for name, (ids, content) in found.items()]
+
+
+def key(workflow: Workflow, question: Question, content: str) -> str:
+    """What was asked, of whom, under which prompt and schema: SHA-256. The rules judge anew whatever is used again."""
+    parts = [workflow.name, question.vendor, question.model, question.prompt.hash, content]
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def pack(
+    workflow: Workflow, question: Question, asked: Sequence[Entry], size: int, limits: Mapping[int, int] | None = None
+) -> Iterator[Packed]:
+    """Requests of up to `size` entries each.
+
+    Args:
+        limits: output tokens for single items, where they differ from the workflow's (a repair of a truncated answer).
+    """
+    shared = question.shared_tokens
+    for start in range(0, len(asked), size):
+        part = tuple(asked[start : start + size])
+        content = prompts.entries([entry.content for entry in part]) if workflow.pack > 1 else part[0].content
+        own = cost.tokens_at_most(content)
+        output = sum((limits or {}).get(entry.item_ids[0], workflow.max_output_tokens) for entry in part)
+        most = cost.ceiling(question.facts, question.model, shared=shared, own=own, output=output, cached=question.cached)
+        yield Packed(part, content, output, shared + own, most)

@@ -1,0 +1,122 @@
+"""What is asked again in the same night, of whom, and what is not. Only items without a good answer, never the shard.
+
+Invalid answers and transient failures are asked again while time and money remain, at most the workflow's number of times;
+the check's own words go with the request. Requests the vendor called bad, and refusals, are not: they would end the same.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from overnight.batches import plan
+from overnight.batches.breaker import Breaker
+from overnight.batches.job import BatchJob, Now
+from overnight.batches.waits import waits
+from overnight.ledger import answers, batches
+from overnight.ledger.states import AnswerState, BatchState, ItemState, Purpose
+
+WORTH = timedelta(minutes=10)
+"""Before the cutoff: a batch sent later than this would mostly be bought to be cancelled."""
+
+INVALID = {AnswerState.OFF_SCHEMA, AnswerState.RULE_FAILED, AnswerState.TRUNCATED, AnswerState.EMPTY}
+WHOLE_FAILURES = 3  # times a batch that its vendor failed as a whole is sent anew
+
+
+def follow_up(job: BatchJob, *, now: Now) -> bool:
+    """Plan what comes after a landed batch of a shard; returns whether there is anything."""
+    if job.batch["state"] != BatchState.LANDED or now() + WORTH * _scale() >= job.batch["cutoff_at"]:
+        return False
+    with job.ledger.write() as conn:
+        bad = [row for row in answers.newest_of_shard(conn, job.batch) if _worth_asking(row)]
+        tried = answers.repairs_of(conn, job.batch["home_night_id"], [row["item_id"] for row in bad])
+        free = _costs_no_try(conn, job)
+        again = {row["item_id"]: row for row in bad if free or tried.get(row["item_id"], 0) < job.task.workflow.repairs}
+        if not again:
+            return False
+        vendor, model, purpose = _whom(job, now())
+        planned = plan.again(
+            conn, job.task, job.batch, {i: _problem(row) for i, row in again.items()}, vendor=vendor, model=model,
+            purpose=purpose, limits=_limits(job, again), not_before_at=_pause(job, now()), now=now(),
+        )  # fmt: skip
+    return bool(planned.batch_ids)
+
+
+def moved_to_fallback(job: BatchJob, *, now: Now) -> bool:
+    """A batch that was not sent and whose model's breaker is open goes to the fallback, where the workflow names one."""
+    batch = job.batch
+    if batch["state"] != BatchState.PLANNED or now() >= batch["cutoff_at"] or job.breaker.open_until(now()) is None:
+        return False
+    other = _fallback(job, now())
+    if other is None:
+        return False
+    with job.ledger.write() as conn:
+        items = batches.open_items(conn, batch)
+        vendor, model = other
+        reason = f"{batch['model']} is held back; asked of {model} instead"
+        batches.move(
+            conn, batch, BatchState.REFUSED, actor=job.task.actor, now=now(), error=reason, counts={"moved": len(items)}
+        )  # fmt: skip
+        plan.again(
+            conn, job.task, batch, dict.fromkeys(items), vendor=vendor, model=model, purpose=Purpose.FALLBACK, now=now()
+        )  # fmt: skip
+    job.reload()
+    return True
+
+
+def _worth_asking(row: Any) -> bool:
+    """An item that waits for a better answer than the one it has."""
+    if row["item_state"] != ItemState.ANSWERED or row["state"] in (AnswerState.VALID, AnswerState.REFUSED):
+        return False
+    return row["state"] in INVALID or bool(row["retryable"])
+
+
+def _problem(row: Any) -> str | None:
+    """The check's words for an invalid answer; None for what the vendor never answered."""
+    return str(row["error"])[:500] if row["state"] in INVALID else None
+
+
+def _costs_no_try(conn: Any, job: BatchJob) -> bool:
+    """A stuck batch and one that its vendor failed as a whole are not the items' fault."""
+    if _was_stuck(job):
+        return True
+    failures = sum(1 for b in batches.of_shard(conn, job.batch) if b["error"] and b["state"] == BatchState.LANDED)
+    return bool(job.batch["error"]) and failures <= WHOLE_FAILURES
+
+
+def _was_stuck(job: BatchJob) -> bool:
+    return job.batch["cancelled_at"] is not None and job.batch["cancelled_at"] < job.batch["cutoff_at"]
+
+
+def _whom(job: BatchJob, now: datetime) -> tuple[str, str, Purpose]:
+    own = (job.batch["vendor"], job.batch["model"])
+    free = _was_stuck(job) or bool(job.batch["error"])
+    if job.breaker.open_until(now) is not None and (other := _fallback(job, now)):
+        return (*other, Purpose.FALLBACK)
+    return (*own, Purpose.FALLBACK if free else Purpose.REPAIR)
+
+
+def _fallback(job: BatchJob, now: datetime) -> tuple[str, str] | None:
+    """Another of the workflow's models whose breaker is closed and whose vendor the policy names."""
+    workflow, own = job.task.workflow, (job.batch["vendor"], job.batch["model"])
+    for vendor, model in workflow.models():
+        allowed = vendor in job.task.policy.data_access.vendors
+        breaker = Breaker(job.ledger, vendor, model, workflow=workflow.name, actor=job.task.actor)
+        if (vendor, model) != own and allowed and breaker.open_until(now) is None:
+            return vendor, model
+    return None
+
+
+def _limits(job: BatchJob, again: Mapping[int, Any]) -> dict[int, int]:
+    """More room for an answer that was cut off, as far as the policy's ceiling goes."""
+    one, most = job.task.workflow.max_output_tokens, job.task.policy.action_scope.max_output_tokens
+    return {i: min(2 * one, most) for i, row in again.items() if row["state"] == AnswerState.TRUNCATED}
+
+
+def _pause(job: BatchJob, now: datetime) -> datetime | None:
+    """A whole batch that failed is not sent again at once: its vendor may have no room for it yet."""
+    return now + timedelta(seconds=waits().slowest) if job.batch["error"] else None
+
+
+def _scale() -> float:
+    """A rehearsal's batches end in seconds: what is worth its while shrinks with its waits."""
+    return min(1.0, waits().poll / 30.0)

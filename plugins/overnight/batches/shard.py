@@ -1,0 +1,93 @@
+"""One shard of a night, brought to its end: its first batch, then whatever has to be asked again, one batch after the other.
+
+Pure decisions over the ledger's state; the wait between them is Airflow's (run.py) or a test's.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+
+from overnight.batches import repair
+from overnight.batches.job import BatchJob, Now, Wait
+from overnight.ledger import batches
+from overnight.ledger.connect import Ledger
+from overnight.ledger.states import BatchState, NightState
+from overnight.tasks import NightTask
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The vendor is at work: look at the batch until `until`; it is stuck when it makes no progress by `stuck_at`."""
+
+    job: BatchJob
+    until: datetime
+    stuck_after_s: float | None
+
+
+class Shard:
+    """The work on one shard."""
+
+    def __init__(self, ledger: Ledger, task: NightTask, first_batch_id: int) -> None:
+        self.ledger, self.task, self.first_batch_id = ledger, task, first_batch_id
+
+    def newest(self) -> BatchJob:
+        """The batch the shard has come to."""
+        with self.ledger.read() as conn:
+            return BatchJob(self.ledger, self.task, batches.newest_of_shard(conn, self.first_batch_id))
+
+    def advance(self, *, now: Now) -> Wait | Watch | dict[str, int]:
+        """Do all that can be done now; says what to wait for, or the counts when the shard has come to its end."""
+        while True:
+            job = self.newest()
+            if job.batch["night_state"] != NightState.LOCKED or not self._ours(job):
+                return self.counts()  # the night went on without it: what it brings later is another night's
+            following = self._step(job, now)
+            if following is not None:
+                return following
+
+    def _step(self, job: BatchJob, now: Now) -> Wait | Watch | dict[str, int] | None:
+        match job.batch["state"]:
+            case BatchState.PLANNED | BatchState.SUBMITTING | BatchState.IN_DOUBT:
+                return self._submit(job, now)
+            case BatchState.SUBMITTED | BatchState.CANCELLING:
+                return self._watch(job, now)
+            case BatchState.ENDED:
+                job.land(now=now)
+                return None
+        return None if repair.follow_up(job, now=now) else self.counts()
+
+    def _submit(self, job: BatchJob, now: Now) -> Wait | dict[str, int] | None:
+        if repair.moved_to_fallback(job, now=now):
+            return None
+        wait = job.submit(now=now)
+        if wait is None:
+            return None
+        if job.batch["state"] == BatchState.IN_DOUBT:
+            if now() >= job.settles_by():
+                return job.carry_over_in_doubt(now=now)
+            return Wait(min(wait.until, job.settles_by()), wait.why)
+        return Wait(min(wait.until, job.batch["cutoff_at"]), wait.why)
+
+    def _watch(self, job: BatchJob, now: Now) -> Watch | dict[str, int] | None:
+        if job.batch["state"] == BatchState.SUBMITTED:
+            patience = None if job.batch["waits"] else self.task.workflow.patience.total_seconds()
+            return Watch(job, job.batch["cutoff_at"], patience)
+        if now() < job.settles_by():
+            return Watch(job, job.settles_by(), None)
+        return None if job.look_once(now=now) else job.carry_over_in_doubt(now=now)
+
+    def _ours(self, job: BatchJob) -> bool:
+        """Whether the shard still belongs to the night of this run (a later night may have adopted it)."""
+        from overnight.ledger import nights
+
+        with self.ledger.read() as conn:
+            night = nights.find_by_run(conn, self.task.workflow.name, self.task.run_id)
+        return night is not None and night["id"] == job.batch["home_night_id"]
+
+    def counts(self) -> dict[str, int]:
+        """What the shard's batches brought, added up: answers by state, and oddities."""
+        total: Counter[str] = Counter()
+        with self.ledger.read() as conn:
+            for batch in batches.of_shard(conn, self.newest().batch):
+                total.update(batch["counts"] or {})
+        return dict(total)
