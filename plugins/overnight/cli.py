@@ -118,14 +118,22 @@ def sandbox(
     cancel_seconds: Annotated[float, typer.Option(help="How long a cancel takes to settle.")] = 1.0,
     expire_seconds: Annotated[float, typer.Option(help="When a batch that is not done expires.")] = 86_400.0,
     seed: Annotated[int, typer.Option(help="The same seed makes the same choices.")] = 0,
+    profile: Annotated[str, typer.Option(help="A way to fail on purpose; `list` names them all.")] = "none",
 ) -> None:
     """Start the local vendor: the batch APIs of Anthropic, OpenAI and Gemini on this machine, no key needed."""
     from overnight.sandbox import server
+    from overnight.sandbox.profiles import PROFILES
     from overnight.sandbox.store import Pace
 
+    if profile == "list":
+        for one in PROFILES.values():
+            out.print(f"{one.name:16} {one.says}", soft_wrap=True)
+        return
+    if profile not in PROFILES:
+        _fail(f"{profile!r} is no fault profile; there are {', '.join(PROFILES)}. Nothing was started.")
     for vendor, host in server.hosts(f"http://127.0.0.1:{port}").items():
         out.print(f"{vendor:10} host {host}", soft_wrap=True)
-    server.serve(port, state, Pace(batch_seconds, cancel_seconds, expire_seconds), seed)
+    server.serve(port, state, Pace(batch_seconds, cancel_seconds, expire_seconds), seed, profile=profile)
 
 
 @app.command()

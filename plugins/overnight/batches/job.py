@@ -101,7 +101,7 @@ class BatchJob:
         try:
             receipt = asyncio.run(self._create())
         except MaybeAccepted as lost:
-            self._move(BatchState.IN_DOUBT, now())
+            self._doubt(now())
             self._failed(f"the create lost its answer: {lost}", now())
             return self._recover(now)
         except TryLater as busy:
@@ -144,13 +144,14 @@ class BatchJob:
     def _recover(self, now: Now) -> Wait | None:
         """The create's outcome is unknown: only a search that worked may free the batch for sending."""
         if self.batch["state"] == BatchState.SUBMITTING:
-            self._move(BatchState.IN_DOUBT, now())
+            self._doubt(now())
+        quiet_at: datetime = self.batch["doubt_at"] + waits().delta("quiet")
         try:
             receipt = asyncio.run(self._search())
         except CannotLook as error:
             # "Cannot look" is not "not there".
             why = f"batch {self.batch['key']} may have been accepted, and could not be searched for: {error}"
-            if now() >= self.batch["intent_at"] + waits().delta("quiet"):
+            if now() >= quiet_at:
                 self._alert(
                     "in_doubt", f"{why}. It is held in doubt and not sent again; it is searched for until the cutoff.", now()
                 )
@@ -158,11 +159,14 @@ class BatchJob:
         if receipt is not None:
             self._accepted(receipt, now())
             return None
-        quiet_at: datetime = self.batch["intent_at"] + waits().delta("quiet")
         if now() < quiet_at:
             return Wait(quiet_at, f"batch {self.batch['key']} is not there yet, but its create may still be on its way")
         self._move(BatchState.PLANNED, now())
         return None
+
+    def _doubt(self, now: datetime) -> None:
+        """The quiet time counts from here, not from the intent: an upload of many minutes may lie between that and the create."""
+        self._move(BatchState.IN_DOUBT, now, doubt_at=now)
 
     async def _search(self) -> Receipt | None:
         with self.ledger.read() as conn:
@@ -212,16 +216,22 @@ class BatchJob:
             self._move(BatchState.CANCELLING, now(), cancelled_at=now(), error=error)
 
     def stuck(self, *, now: Now) -> None:
-        """No progress for longer than the workflow is patient: said once; where there is a fallback, the batch is cut."""
+        """No progress for longer than the workflow is patient: said once; where there is a fallback, the batch is cut.
+
+        Each of the workflow's models gets one chance a shard: the last one is waited for, whatever it does.
+        """
         if self.batch["state"] != BatchState.SUBMITTED or self.batch["waits"]:
             return
         self.note(waits=1)
         reason = f"batch {self.batch['key']} makes no progress since {self.batch['submitted_at'].isoformat()}"
         self.breaker.trip(reason, now())
-        following = "It is cancelled and the rest goes to the fallback." if self.task.workflow.fallback else "It is waited for."
+        with self.ledger.read() as conn:
+            cut_before = sum(row["cancelled_at"] is not None for row in batches.of_shard(conn, self.batch))
+        another = cut_before < len(self.task.workflow.models()) - 1
+        following = "It is cancelled and the rest goes to the fallback." if another else "It is waited for."
         said = f"{self.batch['model']} at {self.batch['vendor']} is stuck: {reason}. {following}"
         self._alert("model_stuck", said, now())
-        if self.task.workflow.fallback:
+        if another:
             self.cut(now=now)
 
     @property

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from overnight.batches import repair
+from overnight.batches.errors import VendorError
 from overnight.batches.job import BatchJob, Now, Wait
-from overnight.ledger import batches
+from overnight.batches.waits import waits
+from overnight.ledger import batches, nights
 from overnight.ledger.connect import Ledger
 from overnight.ledger.states import BatchState, NightState
 from overnight.tasks import NightTask
@@ -52,8 +54,7 @@ class Shard:
             case BatchState.SUBMITTED | BatchState.CANCELLING:
                 return self._watch(job, now)
             case BatchState.ENDED:
-                job.land(now=now)
-                return None
+                return self._land(job, now)
         return None if repair.follow_up(job, now=now) else self.counts()
 
     def _submit(self, job: BatchJob, now: Now) -> Wait | dict[str, int] | None:
@@ -76,10 +77,18 @@ class Shard:
             return Watch(job, job.settles_by(), None)
         return None if job.look_once(now=now) else job.carry_over_in_doubt(now=now)
 
+    def _land(self, job: BatchJob, now: Now) -> Wait | dict[str, int] | None:
+        """What is finished is fetched until the export goes out; after that it is the next night's to fetch."""
+        try:
+            job.land(now=now)
+        except VendorError as error:
+            if now() >= job.settles_by():
+                return job.carry_over_in_doubt(now=now)
+            return Wait(min(now() + waits().delta("again"), job.settles_by()), f"the results could not be fetched: {error}")
+        return None
+
     def _ours(self, job: BatchJob) -> bool:
         """Whether the shard still belongs to the night of this run (a later night may have adopted it)."""
-        from overnight.ledger import nights
-
         with self.ledger.read() as conn:
             night = nights.find_by_run(conn, self.task.workflow.name, self.task.run_id)
         return night is not None and night["id"] == job.batch["home_night_id"]

@@ -5,6 +5,7 @@ timeout, and a create is never retried by the SDK. What a line costs, when to po
 decided elsewhere.
 """
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
@@ -14,6 +15,11 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from overnight import finder
+
+
+def call_timeout_s() -> float:
+    """Seconds that one small call may take, and that a stream may pause; OVERNIGHT_CALL_SECONDS overrides it."""
+    return float(os.environ.get("OVERNIGHT_CALL_SECONDS", "60"))
 
 
 @dataclass(frozen=True, slots=True)

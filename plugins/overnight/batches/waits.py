@@ -18,7 +18,7 @@ class Waits:
 
     quiet: float = 15 * 60.0
     """After an ambiguous create. The vendor may still be at work on it (a create may take ten minutes): an empty search before
-    this much time has passed since the intent proves nothing."""
+    this much time has passed since then proves nothing. Counted from the moment of doubt: no create of ours was sent later."""
 
     settle: float = 20 * 60.0
     """After a cancel, which may take ten minutes to settle; the export waits no longer than this."""

@@ -12,9 +12,9 @@ from importlib import import_module
 
 from overnight.batches import clients
 from overnight.batches.errors import AuthFailed, MaybeAccepted, TryLater
-from overnight.batches.vendor import Progress, Vendor, vendor_class
+from overnight.batches.vendor import Progress, Vendor, call_timeout_s, vendor_class
 
-CALL_TIMEOUT_S = 15.0
+LOOK_TIMEOUT_S = 15.0
 """For one look, whatever the SDK's own timeout: a hung call gives its place back."""
 
 
@@ -34,10 +34,10 @@ class Watcher:
             # Inside: a look that waited for its place may have been overtaken by a Retry-After.
             await self._quiet()
             try:
-                async with asyncio.timeout(CALL_TIMEOUT_S):
+                async with asyncio.timeout(min(LOOK_TIMEOUT_S, call_timeout_s())):
                     return await (await self._connected()).poll(vendor_batch_id)
             except TimeoutError as late:
-                raise MaybeAccepted(f"no answer within {CALL_TIMEOUT_S:.0f} s") from late
+                raise MaybeAccepted("no answer in time") from late
             except TryLater as busy:
                 if busy.retry_after_s:
                     self.resume_at = max(self.resume_at, time.monotonic() + busy.retry_after_s)

@@ -21,7 +21,7 @@ Batch = Row
 """One row of `batches`, with what it needs of the night its answers land in: `workflow`, `night`, `night_state`, `cutoff_at`,
 `start_at`, `home_night_id`."""
 
-_HOME: ColumnElement[Any] = func.coalesce(batches.c.landing_night_id, batches.c.night_id)
+_home: ColumnElement[Any] = func.coalesce(batches.c.landing_night_id, batches.c.night_id)
 _AT_VENDOR = (BatchState.SUBMITTING, BatchState.IN_DOUBT, BatchState.SUBMITTED, BatchState.CANCELLING)
 _UNSETTLED = (*_AT_VENDOR, BatchState.ENDED)
 
@@ -77,7 +77,7 @@ def get(conn: Connection, batch_id: int) -> Batch:
             batches, nights.c.workflow, nights.c.night, nights.c.state.label("night_state"), nights.c.cutoff_at,
             nights.c.start_at, nights.c.id.label("home_night_id"),
         )
-        .join(nights, nights.c.id == _HOME)
+        .join(nights, nights.c.id == _home)
         .where(batches.c.id == batch_id)
     )  # fmt: skip
     row = conn.execute(query).mappings().one_or_none()
@@ -88,7 +88,7 @@ def get(conn: Connection, batch_id: int) -> Batch:
 
 def ids_of_night(conn: Connection, night_id: int) -> list[int]:
     """The first batch of each of the night's shards, adopted ones included: one task each."""
-    first = select(func.min(batches.c.id)).where(night_id == _HOME).group_by(batches.c.step_id, batches.c.shard)
+    first = select(func.min(batches.c.id)).where(_home == night_id).group_by(batches.c.step_id, batches.c.shard)
     return sorted(conn.execute(first).scalars())
 
 
@@ -158,7 +158,7 @@ def strayed_items(conn: Connection, batch_id: int) -> list[int]:
     waiting = (ItemState.LOCKED, ItemState.ANSWERED)
     query = (
         _items_of(batch_id)
-        .join(nights, nights.c.id == _HOME)
+        .join(nights, nights.c.id == _home)
         .where(items.c.state.not_in(waiting) | (items.c.night_id != nights.c.id) | (nights.c.state != NightState.LOCKED))
     )
     return list(conn.execute(query.order_by(items.c.id)).scalars())
@@ -187,7 +187,7 @@ def unsettled_items(conn: Connection, night_id: int) -> set[int]:
         select(request_items.c.item_id)
         .join(requests, requests.c.id == request_items.c.request_id)
         .join(batches, batches.c.id == requests.c.batch_id)
-        .where(night_id == _HOME, batches.c.state.in_(_UNSETTLED))
+        .where(_home == night_id, batches.c.state.in_(_UNSETTLED))
     )
     return set(conn.execute(query).scalars())
 
@@ -196,7 +196,7 @@ def unsettled_before(conn: Connection, workflow: str, night_id: int) -> list[int
     """Batches of a workflow's earlier nights that a vendor may still answer for, with items that wait in doubt."""
     query = (
         select(batches.c.id)
-        .join(nights, nights.c.id == _HOME)
+        .join(nights, nights.c.id == _home)
         .join(requests, requests.c.batch_id == batches.c.id)
         .join(request_items, request_items.c.request_id == requests.c.id)
         .join(items, items.c.id == request_items.c.item_id)

@@ -155,6 +155,7 @@ batches = Table(
     Column("vendor_batch_id", String(128), unique=True),
     Column("vendor_file_id", String(128)),
     Column("intent_at", UtcDateTime),
+    Column("doubt_at", UtcDateTime),  # since when nobody knows whether it was accepted: no create of ours was sent after it
     Column("submitted_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     Column("landed_at", UtcDateTime),

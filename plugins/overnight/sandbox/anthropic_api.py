@@ -177,8 +177,10 @@ async def results(request: Request) -> Response:
     if not batch.ended:
         raise Refusal(400, "invalid_request_error", f"Batch {batch.id} has not ended; results are not yet available.")
     name = f'attachment; filename="{batch.id}_results.jsonl"'
-    lines = (json.dumps(_result(row), ensure_ascii=False) + "\n" for row in store.results(batch))
-    return StreamingResponse(lines, media_type="application/x-jsonl", headers={"content-disposition": name})
+    lines = ((row["custom_id"], json.dumps(_result(row), ensure_ascii=False) + "\n") for row in store.results(batch))
+    return StreamingResponse(
+        store.fault.lines(batch.id, lines), media_type="application/x-jsonl", headers={"content-disposition": name}
+    )
 
 
 def _result(row: Any) -> dict[str, Any]:

@@ -95,8 +95,8 @@ async def get_file(request: Request) -> Response:
     batch = _store(request).batch(VENDOR, file_id.removeprefix("batch-"))
     if batch is None or not batch.ended:
         raise Refusal(404, f"You do not have permission to access the File {file_id} or it may not exist.")
-    lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in _lines(_store(request), batch))
-    return StreamingResponse(lines, media_type="application/json")
+    lines = ((line["key"], json.dumps(line, ensure_ascii=False) + "\n") for line in _lines(_store(request), batch))
+    return StreamingResponse(_store(request).fault.lines(batch.id, lines), media_type="application/json")
 
 
 async def create(request: Request) -> Response:

@@ -105,8 +105,11 @@ async def content(request: Request) -> Response:
         return Response(_file(request, file_id)["content"], media_type="application/octet-stream")
     batch, kind = made
     name = f'attachment; filename="{batch.id}_{kind}.jsonl"'
-    lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in openai_answers.lines(_store(request), batch, kind))
-    return StreamingResponse(lines, media_type="application/octet-stream", headers={"content-disposition": name})
+    answers = openai_answers.lines(_store(request), batch, kind)
+    lines = ((line["custom_id"], json.dumps(line, ensure_ascii=False) + "\n") for line in answers)
+    return StreamingResponse(
+        _store(request).fault.lines(batch.id, lines), media_type="application/octet-stream", headers={"content-disposition": name}
+    )
 
 
 async def create(request: Request) -> Response:
@@ -277,13 +280,16 @@ def _shown(request: Request, batch: Batch) -> dict[str, Any]:
     over, failed = batch.ended and batch.error is None, status == "failed"
     done, bad = (counts["succeeded"], counts["errored"]) if begun else (0, 0)
     stamp = int(batch.stops) if over else None
+    empty = _store(request).fault.has_no_output(batch.id)
     return {
         "id": batch.id, "object": "batch", "endpoint": batch.facts["endpoint"],
         "model": batch.facts["model"] if begun else None,
         "errors": {"object": "list", "data": [batch.error]} if failed else None,
         "input_file_id": batch.facts["input_file_id"], "completion_window": "24h", "status": status,
-        "output_file_id": batch.facts["output"] if over and done else None,
-        "error_file_id": batch.facts["error"] if over and (bad or counts["canceled"] or counts["expired"]) else None,
+        "output_file_id": batch.facts["output"] if over and done and not empty else None,
+        "error_file_id": (
+            batch.facts["error"] if over and not empty and (bad or counts["canceled"] or counts["expired"]) else None
+        ),
         "created_at": int(batch.created), "in_progress_at": int(batch.created) if begun else None,
         "expires_at": int(batch.expires),
         "finalizing_at": stamp if status == "completed" else None,

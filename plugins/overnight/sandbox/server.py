@@ -3,6 +3,9 @@
 http://127.0.0.1:PORT/anthropic, /openai/v1 and /gemini are what a connection's host says.
 """
 
+import asyncio
+import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from overnight.sandbox import anthropic_api, gemini_api, openai_api
+from overnight.sandbox.profiles import PROFILES, Dropped, Fault
 from overnight.sandbox.store import Pace, Store
+
+HUNG_S = 3_600.0
+CREATES = ("/v1/messages/batches", "/v1/batches", ":batchGenerateContent")
 
 
 def hosts(base: str) -> dict[str, str]:
@@ -94,9 +101,87 @@ class NotedCalls:
         await self.app(scope, receive, noting)
 
 
-def serve(port: int, state: Path | None, pace: Pace, seed: int = 0, host: str = "127.0.0.1") -> None:
+class Faulty:
+    """ASGI middleware: the faults of the profile that are not about a batch's content."""
+
+    def __init__(self, app: Any, fault: Fault) -> None:
+        self.app, self.fault = app, fault
+        self.first_create_at: float | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass the call on, or fail it in the profile's way."""
+        path = scope.get("path", "")
+        if scope["type"] != "http" or path.startswith(("/health", "/control")):
+            await self.app(scope, receive, send)
+            return
+        method, profile, fault = scope["method"], self.fault.profile, self.fault
+        create = method == "POST" and path.endswith(CREATES)
+        kind = f"{method} {'create' if create else path}"
+        if refusal := self._refusal(kind, path, create=create):
+            await refusal(scope, receive, send)
+        elif method == "GET" and fault.strikes(profile.hung, f"hung {kind}"):
+            await asyncio.sleep(HUNG_S)
+        elif create and fault.strikes(profile.lost_creates, "lost"):
+            await self.app(scope, receive, _swallow)
+            raise Dropped
+        elif method == "POST" and fault.strikes(profile.broken_after, f"after {kind}"):
+            await self.app(scope, receive, _swallow)
+            await _unwell(path)(scope, receive, send)
+        else:
+            await asyncio.sleep(fault.profile.slow_s * random.Random(f"{fault.seed} {kind}").random())
+            await self.app(scope, receive, send)
+
+    def _refusal(self, kind: str, path: str, *, create: bool) -> Any:
+        """A call that is turned away at the door, if it is."""
+        profile, now = self.fault.profile, time.monotonic()
+        if create and self.first_create_at is None:
+            self.first_create_at = now
+            return None  # the night begins well
+        if self.first_create_at is not None and now < self.first_create_at + profile.refused_key_s:
+            return _refused_key(path)
+        if self.fault.strikes(profile.busy, f"busy {kind}"):
+            return _busy(path)
+        return _unwell(path) if self.fault.strikes(profile.broken, f"broken {kind}") else None
+
+
+def _refused_key(path: str) -> Response:
+    if path.startswith("/anthropic"):
+        return anthropic_api.error(401, "authentication_error", "invalid x-api-key")
+    if path.startswith("/openai"):
+        return openai_api.error(401, "Incorrect API key provided.", "invalid_api_key", None)
+    return gemini_api.error(400, "API key not valid. Please pass a valid API key.", "API_KEY_INVALID")
+
+
+def _busy(path: str) -> Response:
+    if path.startswith("/anthropic"):
+        answer = anthropic_api.error(429, "rate_limit_error", "This request would exceed your rate limit.")
+    elif path.startswith("/openai"):
+        answer = openai_api.error(429, "Rate limit reached.", "rate_limit_exceeded", None)
+    else:
+        answer = gemini_api.error(429, "Resource has been exhausted.")
+    answer.headers["retry-after"] = "1"
+    return answer
+
+
+def _unwell(path: str) -> Response:
+    if path.startswith("/anthropic"):
+        return anthropic_api.error(529, "overloaded_error", "Overloaded")
+    if path.startswith("/openai"):
+        return openai_api.error(500, "The server had an error.", "server_error", None)
+    return gemini_api.error(503, "The service is currently unavailable.")
+
+
+async def _swallow(_message: Any) -> None:
+    """An answer that nobody hears."""
+
+
+def serve(
+    port: int, state: Path | None, pace: Pace, seed: int = 0, host: str = "127.0.0.1", profile: str = "none"
+) -> None:  # fmt: skip
     """Run until told to stop. Without a state file everything is forgotten at the end."""
     import uvicorn
 
-    store = Store(state or ":memory:", pace, seed)
-    uvicorn.run(NotedCalls(make_app(store), store), host=host, port=port, log_level="warning")
+    store = Store(state or ":memory:", pace, seed, PROFILES[profile])
+    app = Faulty(NotedCalls(make_app(store), store), store.fault)
+    # An answer that is dropped on purpose is an error to the server's log, which is no place for a rehearsal's noise.
+    uvicorn.run(app, host=host, port=port, log_level="critical" if profile != "none" else "warning")

@@ -10,9 +10,11 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from overnight.sandbox.profiles import PROFILES, Fault, Profile
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (id TEXT PRIMARY KEY, vendor TEXT, name TEXT, purpose TEXT, mime TEXT, created REAL,
@@ -27,6 +29,7 @@ CREATE TABLE IF NOT EXISTS calls (seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL
 """
 
 
+NEVER_S = 1e9
 OUTCOMES = ("succeeded", "errored", "expired", "refused", "truncated", "empty", "off_schema")
 """How a request can end: as the vendor says (the first three), or called a success with a bad answer in it."""
 
@@ -85,8 +88,12 @@ class Batch:
 class Store:
     """The state of one local vendor. Safe for the server's threads; one process at a time."""
 
-    def __init__(self, path: Path | str, pace: Pace | None = None, seed: int = 0) -> None:
+    def __init__(self, path: Path | str, pace: Pace | None = None, seed: int = 0, profile: Profile = PROFILES["none"]) -> None:
         self.pace, self.seed = pace or Pace(), seed
+        self.fault = Fault(profile, seed)
+        self.pace = replace(
+            self.pace, batch_s=profile.batch_s or self.pace.batch_s, cancel_s=profile.cancel_s or self.pace.cancel_s
+        )  # fmt: skip
         if isinstance(path, Path):
             path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, check_same_thread=False)
@@ -131,12 +138,18 @@ class Store:
         error: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
         """Accept a batch: its requests as (custom_id, body, outcome, cached tokens), finished evenly over its time."""
-        created = time.time()
-        ends = created + self.pace.batch_s
-        rows = [(custom_id, body, self._ordered(vendor, body) or out, cached) for custom_id, body, out, cached in requests]
+        created, profile = time.time(), self.fault.profile
+        stuck = self.fault.happens(profile.stuck, f"stuck {batch_id}")
+        ends = created + (NEVER_S if stuck else self.pace.batch_s)
+        rows = [
+            (custom_id, body, self._ordered(vendor, body) or self.fault.outcome(batch_id, custom_id, out), cached)
+            for custom_id, body, out, cached in requests
+        ]
         dice = random.Random(f"{self.seed} {batch_id}")
         with self._lock, self._db:
             expires = created + self.pace.expire_s
+            if profile.expires_at is not None:
+                expires = created + self.pace.batch_s * profile.expires_at
             self._db.execute(
                 "INSERT INTO batches (id,vendor,created,ends,expires,total,facts,error) VALUES (?,?,?,?,?,?,?,?)",
                 (batch_id, vendor, created, ends, expires, len(rows), json.dumps(facts), json.dumps(error) if error else None),
@@ -150,7 +163,7 @@ class Store:
                         custom_id,
                         json.dumps(body),
                         outcome,
-                        created + dice.random() * self.pace.batch_s,
+                        created + (NEVER_S if stuck else dice.random() * self.pace.batch_s),
                         cached,
                     )
                     for n, (custom_id, body, outcome, cached) in enumerate(rows)

@@ -15,10 +15,22 @@ from typing import IO, Any
 
 from overnight.batches import naming
 from overnight.batches.errors import CannotLook, translated
-from overnight.batches.vendor import Line, Phase, Progress, Receipt, Result, Rows, Ticket, Usage, Vendor, VendorFacts, Verdict
+from overnight.batches.vendor import (
+    Line,
+    Phase,
+    Progress,
+    Receipt,
+    Result,
+    Rows,
+    Ticket,
+    Usage,
+    Vendor,
+    VendorFacts,
+    Verdict,
+    call_timeout_s,
+)
 
-CALL_TIMEOUT_S = 60.0
-CREATE_TIMEOUT_S = 600.0  # 256 MB over a slow line
+UPLOAD_CALLS = 10  # a create with 256 MB may take as long as ten small calls: ten minutes
 CLOCK_SKEW = timedelta(minutes=5)
 CHUNK_BYTES = 1 << 20
 
@@ -45,7 +57,7 @@ class AnthropicVendor(Vendor):
         max_requests=100_000,
         max_bytes=256_000_000,
         batch_rate=Decimal("0.5"),
-        sdk="anthropic",
+        sdk="anthropic.resources",
         client_from="airflow.providers.anthropic.hooks.anthropic:AnthropicHook.get_async_conn",
         marks_cache=True,
         long_write_factor=Decimal(2),
@@ -85,7 +97,7 @@ class AnthropicVendor(Vendor):
         with tempfile.TemporaryFile() as body:
             size = _write_body(body, lines)
             async with _errors():
-                batch = await self._call(CREATE_TIMEOUT_S).post(
+                batch = await self._call(UPLOAD_CALLS * call_timeout_s()).post(
                     "/v1/messages/batches",
                     cast_to=MessageBatch,
                     content=_chunks(body),
@@ -132,7 +144,7 @@ class AnthropicVendor(Vendor):
 
     async def download(self, vendor_batch_id: str, results: Sequence[str], sink: Callable[[bytes], object]) -> None:
         """The results file as it comes. The SDK resolves a relative results_url itself."""
-        batches = self._call(CREATE_TIMEOUT_S).messages.batches
+        batches = self._call().messages.batches
         async with _errors(), batches.with_streaming_response.results(vendor_batch_id) as response:
             rows = Rows(sink)
             async for chunk in response.iter_bytes():
@@ -155,8 +167,8 @@ class AnthropicVendor(Vendor):
         async with _errors():
             await self._call().messages.batches.cancel(vendor_batch_id)
 
-    def _call(self, timeout_s: float = CALL_TIMEOUT_S) -> Any:
-        return self.client.with_options(max_retries=0, timeout=timeout_s)
+    def _call(self, timeout_s: float | None = None) -> Any:
+        return self.client.with_options(max_retries=0, timeout=timeout_s or call_timeout_s())
 
 
 def _system(line: Line) -> dict[str, Any]:

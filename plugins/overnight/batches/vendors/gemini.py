@@ -13,10 +13,22 @@ from decimal import Decimal
 from typing import Any
 
 from overnight.batches.errors import BadRequest, MaybeAccepted, TryLater, translated
-from overnight.batches.vendor import Line, Phase, Progress, Receipt, Result, Rows, Ticket, Usage, Vendor, VendorFacts, Verdict
+from overnight.batches.vendor import (
+    Line,
+    Phase,
+    Progress,
+    Receipt,
+    Result,
+    Rows,
+    Ticket,
+    Usage,
+    Vendor,
+    VendorFacts,
+    Verdict,
+    call_timeout_s,
+)
 
-CALL_TIMEOUT_S = 60.0
-UPLOAD_TIMEOUT_S = 600.0
+UPLOAD_CALLS = 10  # an upload of 2 GB goes in chunks; one of them may take as long as ten small calls
 
 _RUNNING = {"JOB_STATE_QUEUED", "JOB_STATE_PENDING", "JOB_STATE_RUNNING", "JOB_STATE_UPDATING", "JOB_STATE_PAUSED"}
 _STOPS = {"STOP": Verdict.SUCCEEDED, "MAX_TOKENS": Verdict.TRUNCATED}
@@ -72,20 +84,19 @@ class GeminiVendor(Vendor):
     async def ping(self, model: str) -> None:
         """Ask for the model's card: refuses a bad key and an unknown model, costs nothing."""
         async with _errors():
-            await self.client.aio.models.get(model=model, config={"http_options": _timeout(CALL_TIMEOUT_S)})
+            await self.client.aio.models.get(model=model, config={"http_options": _timeout(call_timeout_s())})
 
     async def submit(self, ticket: Ticket, lines: Iterable[bytes]) -> Receipt:
         """Upload the file (which buys nothing), then create the batch, once."""
         file_name = await self._upload(ticket, lines)
-        config = {"display_name": ticket.key, "http_options": _timeout(CALL_TIMEOUT_S)}
+        config = {"display_name": ticket.key, "http_options": _timeout(call_timeout_s())}
         async with _errors():
             batch = await self.client.aio.batches.create(model=ticket.model, src=file_name, config=config)
         return Receipt(batch.name, file_name)
 
     async def _upload(self, ticket: Ticket, lines: Iterable[bytes]) -> str:
-        config = {
-            "mime_type": "application/jsonl", "display_name": ticket.key, "http_options": _timeout(UPLOAD_TIMEOUT_S)
-        }  # fmt: skip
+        options = _timeout(UPLOAD_CALLS * call_timeout_s())
+        config = {"mime_type": "application/jsonl", "display_name": ticket.key, "http_options": options}
         with tempfile.TemporaryFile(suffix=".jsonl") as file:
             for line in lines:
                 file.write(line + b"\n")
@@ -101,7 +112,7 @@ class GeminiVendor(Vendor):
     async def search(self, ticket: Ticket, known: set[str]) -> Receipt | None:
         """The batch that carries our key as its display_name. The order of the list is not promised: all of it is read."""
         async with _errors(looking=True):
-            config = {"page_size": 100, "http_options": _timeout(CALL_TIMEOUT_S)}
+            config = {"page_size": 100, "http_options": _timeout(call_timeout_s())}
             async for batch in await self.client.aio.batches.list(config=config):
                 if batch.display_name == ticket.key and batch.name not in known:
                     return Receipt(batch.name, batch.src.file_name if batch.src else None)
@@ -111,7 +122,7 @@ class GeminiVendor(Vendor):
         """A batch that failed as a whole says so in `error`."""
         async with _errors():
             batch = await self.client.aio.batches.get(
-                name=vendor_batch_id, config={"http_options": _timeout(CALL_TIMEOUT_S)}
+                name=vendor_batch_id, config={"http_options": _timeout(call_timeout_s())}
             )  # fmt: skip
         state = str(getattr(batch.state, "value", batch.state))
         if state in _RUNNING:
@@ -122,7 +133,7 @@ class GeminiVendor(Vendor):
 
     async def download(self, vendor_batch_id: str, results: Sequence[str], sink: Callable[[bytes], object]) -> None:
         """The results file, streamed."""
-        config = {"http_options": _timeout(UPLOAD_TIMEOUT_S)}
+        config = {"http_options": _timeout(call_timeout_s())}
         for name in results:
             rows = Rows(sink)
             async with _errors():
@@ -143,7 +154,7 @@ class GeminiVendor(Vendor):
     async def cancel(self, vendor_batch_id: str) -> None:
         """The batch ends some time later, with what was finished."""
         async with _errors():
-            await self.client.aio.batches.cancel(name=vendor_batch_id, config={"http_options": _timeout(CALL_TIMEOUT_S)})
+            await self.client.aio.batches.cancel(name=vendor_batch_id, config={"http_options": _timeout(call_timeout_s())})
 
     async def close(self) -> None:
         """The async half holds the connections."""

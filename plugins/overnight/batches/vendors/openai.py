@@ -14,10 +14,22 @@ from decimal import Decimal
 from typing import Any
 
 from overnight.batches.errors import MaybeAccepted, TryLater, translated
-from overnight.batches.vendor import Line, Phase, Progress, Receipt, Result, Rows, Ticket, Usage, Vendor, VendorFacts, Verdict
+from overnight.batches.vendor import (
+    Line,
+    Phase,
+    Progress,
+    Receipt,
+    Result,
+    Rows,
+    Ticket,
+    Usage,
+    Vendor,
+    VendorFacts,
+    Verdict,
+    call_timeout_s,
+)
 
-CALL_TIMEOUT_S = 60.0
-UPLOAD_TIMEOUT_S = 600.0
+UPLOAD_CALLS = 10  # an upload of 200 MB may take as long as ten small calls: ten minutes
 CLOCK_SKEW = timedelta(minutes=5)
 ENDPOINT = "/v1/responses"
 
@@ -38,7 +50,7 @@ class OpenAIVendor(Vendor):
         max_requests=50_000,
         max_bytes=200_000_000,
         batch_rate=Decimal("0.5"),
-        sdk="openai",
+        sdk="openai.resources",  # the SDK loads it on first use: a second that no loop has
         client_from="airflow.providers.openai.hooks.openai:OpenAIHook.aget_conn",
         enqueued_tokens=2_000_000,  # tier 1 of the small models; a brand's own tier goes into brand.yaml
     )
@@ -80,7 +92,7 @@ class OpenAIVendor(Vendor):
             file.seek(0)
             try:
                 async with _errors():
-                    uploaded = await self._call(UPLOAD_TIMEOUT_S).files.create(
+                    uploaded = await self._call(UPLOAD_CALLS * call_timeout_s()).files.create(
                         file=("overnight.jsonl", file, "application/jsonl"),
                         purpose="batch",
                     )
@@ -113,7 +125,7 @@ class OpenAIVendor(Vendor):
         for file_id in results:
             async with (
                 _errors(),
-                self._call(UPLOAD_TIMEOUT_S).files.with_streaming_response.content(file_id) as response,
+                self._call().files.with_streaming_response.content(file_id) as response,
             ):
                 rows = Rows(sink)
                 async for chunk in response.iter_bytes():
@@ -138,8 +150,8 @@ class OpenAIVendor(Vendor):
         async with _errors():
             await self._call().batches.cancel(vendor_batch_id)
 
-    def _call(self, timeout_s: float = CALL_TIMEOUT_S) -> Any:
-        return self.client.with_options(max_retries=0, timeout=timeout_s)
+    def _call(self, timeout_s: float | None = None) -> Any:
+        return self.client.with_options(max_retries=0, timeout=timeout_s or call_timeout_s())
 
 
 def _whole_error(batch: Any) -> str | None:

@@ -24,6 +24,7 @@ def _columns() -> dict[str, list[sa.Column[Any]]]:
         "batches": [
             sa.Column("purpose", sa.String(16), nullable=False, server_default="first"),
             sa.Column("landing_night_id", sa.Integer()),
+            sa.Column("doubt_at", UtcDateTime()),
             sa.Column("not_before_at", UtcDateTime()),
             sa.Column("after_id", sa.Integer()),
             sa.Column("cache_prefix", sa.Boolean(), nullable=False, server_default=sa.text("false")),
