@@ -119,6 +119,8 @@ class Usage:
 
     def shares(self, count: int) -> list["Usage"]:
         """The usage of one request with several entries, cut into `count` parts that add up to it exactly."""
+        if count == 1:
+            return [self]
         whole = astuple(self)
         parts = [[n // count + (place < n % count) for n in whole] for place in range(count)]
         return [Usage(*part) for part in parts]

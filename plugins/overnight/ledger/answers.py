@@ -17,8 +17,20 @@ from overnight.ledger.states import AnswerState, BatchState, ItemState, Purpose,
 from overnight.ledger.tables import answers, batches, findings, items, request_items, requests
 
 
-def open_requests(conn: Connection, batch_id: int, custom_ids: Iterable[str] | None = None) -> dict[str, list[Any]]:
-    """The batch's requests that have not landed, by custom_id, each with its items in the order of their entries."""
+def open_requests(
+    conn: Connection, batch_id: int, custom_ids: Iterable[str] | None = None, most: int | None = None
+) -> dict[str, list[Any]]:  # fmt: skip
+    """The batch's requests that have not landed, by custom_id, each with its items in the order of their entries.
+
+    Args:
+        custom_ids: of these requests only.
+        most: at most so many requests.
+    """
+    waiting = select(requests.c.id).where(requests.c.batch_id == batch_id, requests.c.state == RequestState.SUBMITTED)
+    if custom_ids is not None:
+        waiting = waiting.where(requests.c.custom_id.in_(list(custom_ids)))
+    if most is not None:
+        waiting = waiting.order_by(requests.c.id).limit(most)
     query = (
         select(
             requests.c.id.label("request_id"), requests.c.custom_id, requests.c.attempt, requests.c.step_id,
@@ -27,13 +39,11 @@ def open_requests(conn: Connection, batch_id: int, custom_ids: Iterable[str] | N
         )
         .join(request_items, request_items.c.request_id == requests.c.id)
         .join(items, items.c.id == request_items.c.item_id)
-        .where(requests.c.batch_id == batch_id, requests.c.state == RequestState.SUBMITTED)
+        .where(requests.c.id.in_(waiting))
         .order_by(requests.c.id, request_items.c.position, items.c.id)
     )  # fmt: skip
-    if custom_ids is not None:
-        query = query.where(requests.c.custom_id.in_(list(custom_ids)))
     found: dict[str, list[Any]] = {}
-    for row in conn.execute(query):
+    for row in conn.execute(query).all():
         found.setdefault(row.custom_id, []).append(row)
     return found
 

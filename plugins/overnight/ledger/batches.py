@@ -15,7 +15,7 @@ from overnight.ledger.audit import Actor
 from overnight.ledger.errors import LedgerError
 from overnight.ledger.rows import Row
 from overnight.ledger.states import BatchState, ItemState, NightState, RequestState
-from overnight.ledger.tables import batches, items, night_items, nights, prompts, request_items, requests
+from overnight.ledger.tables import batches, items, nights, prompts, request_items, requests
 
 Batch = Row
 """One row of `batches`, with what it needs of the night its answers land in: `workflow`, `night`, `night_state`, `cutoff_at`,
@@ -155,23 +155,18 @@ def strayed_items(conn: Connection, batch_id: int) -> list[int]:
 
     An item waits when it is locked, or when its earlier answer was no good and this batch repairs it.
     """
+    batch = get(conn, batch_id)
+    if batch["night_state"] != NightState.LOCKED:
+        return list(conn.execute(_items_of(batch_id).order_by(items.c.id)).scalars())
     waiting = (ItemState.LOCKED, ItemState.ANSWERED)
-    query = (
-        _items_of(batch_id)
-        .join(nights, nights.c.id == _home)
-        .where(items.c.state.not_in(waiting) | (items.c.night_id != nights.c.id) | (nights.c.state != NightState.LOCKED))
-    )
-    return list(conn.execute(query.order_by(items.c.id)).scalars())
+    elsewhere = items.c.state.not_in(waiting) | (items.c.night_id != batch["home_night_id"])
+    return list(conn.execute(_items_of(batch_id).where(elsewhere).order_by(items.c.id)).scalars())
 
 
 def open_items(conn: Connection, batch: Batch) -> list[int]:
-    """The batch's items that still wait for it in the night it lands in."""
+    """The batch's items that still wait for it in the night it lands in (the states of an item that has not left its night)."""
     waiting = (ItemState.LOCKED, ItemState.SUBMITTED, ItemState.ANSWERED)
-    query = (
-        _items_of(batch["id"])
-        .join(night_items, (night_items.c.item_id == items.c.id) & (night_items.c.night_id == batch["home_night_id"]))
-        .where(night_items.c.outcome.is_(None), items.c.night_id == batch["home_night_id"], items.c.state.in_(waiting))
-    )
+    query = _items_of(batch["id"]).where(items.c.night_id == batch["home_night_id"], items.c.state.in_(waiting))
     return list(conn.execute(query.order_by(items.c.id)).scalars())
 
 
@@ -216,14 +211,11 @@ def tokens_waiting(conn: Connection, vendor: str, model: str) -> int:
 
 
 def _items_of(batch_id: int) -> Any:
-    return (
-        select(items.c.id)
-        .join(request_items, request_items.c.item_id == items.c.id)
-        .join(requests, requests.c.id == request_items.c.request_id)
-        .join(batches, batches.c.id == requests.c.batch_id)
-        .where(batches.c.id == batch_id)
-        .distinct()
-    )
+    """Items of a batch, by membership and not by joins: SQLite would walk every item of the night for each request."""
+    mine = select(requests.c.id).where(requests.c.batch_id == batch_id)
+    return select(items.c.id).where(
+        items.c.id.in_(select(request_items.c.item_id).where(request_items.c.request_id.in_(mine)))
+    )  # fmt: skip
 
 
 def known_vendor_ids(conn: Connection, vendor: str) -> set[str]:

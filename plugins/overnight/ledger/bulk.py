@@ -24,8 +24,16 @@ def insert(conn: Connection, table: Table, rows: Sequence[Row]) -> None:
     pick = itemgetter(*names)
     columns: list[Any] = list(zip(*map(pick, rows), strict=True))
     for place, process in processors:
-        columns[place] = [process(value) for value in columns[place]]
+        columns[place] = _processed(columns[place], process)
     conn.exec_driver_sql(statement, list(zip(*columns, strict=True)))
+
+
+def _processed(values: Sequence[Any], process: Callable[[Any], Any]) -> list[Any]:
+    """A column's values as the driver's own; one that is the same in every row (the time, the night) is turned once."""
+    first = values[0]
+    if all(value is first for value in values):
+        return [process(first)] * len(values)
+    return [process(value) for value in values]
 
 
 @lru_cache(maxsize=32)

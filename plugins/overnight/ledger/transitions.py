@@ -88,7 +88,7 @@ def chunks(things: Iterable[T], size: int) -> Iterator[list[T]]:
 
 def _states(conn: Connection, table: Table, chunk: Sequence[int]) -> dict[int, str]:
     query = select(table.c.id, table.c.state).where(table.c.id.in_(chunk)).with_for_update()
-    return {row.id: row.state for row in conn.execute(query)}
+    return {row_id: state for row_id, state in conn.execute(query).all()}
 
 
 def _refuse_illegal(kind: str, chunk: Sequence[int], before: dict[int, str], to: str) -> None:

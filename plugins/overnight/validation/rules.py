@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 URL = re.compile(r"https?://[^\s)\]>\"'<]+|(?<=\]\()(?!https?://)[^\s)]+", re.IGNORECASE)
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
 _PHONE = re.compile(r"(?<![\w.])\+?\d[\d ()/-]{7,}\d(?!\w)")
+_DIGIT = re.compile(r"\d")
 _HEADING = re.compile(r"^(#{1,6})\s+\S", re.MULTILINE)
 _NUMBER = re.compile(r"(?<![\w/.-])\d[\d.,]*\s?%?(?![\w/])")
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
@@ -19,7 +20,7 @@ def words(text: str) -> int:
 
 def is_verbatim(quote: str, text: str) -> bool:
     """Whether a quote stands in the text letter by letter (white space may be folded, as line breaks are)."""
-    return bool(quote.strip()) and " ".join(quote.split()) in " ".join(text.split())
+    return bool(quote.strip()) and (quote in text or " ".join(quote.split()) in " ".join(text.split()))
 
 
 def links(markdown: str) -> list[str]:
@@ -39,7 +40,8 @@ def _bare(url: str) -> str:
 
 def personal_data(text: str) -> list[str]:
     """E-mail addresses and phone numbers in a text."""
-    return [match.group(0) for pattern in (_EMAIL, _PHONE) for match in pattern.finditer(text)]
+    emails = [match.group(0) for match in _EMAIL.finditer(text)] if "@" in text else []
+    return emails + ([match.group(0) for match in _PHONE.finditer(text)] if _DIGIT.search(text) else [])
 
 
 def heading_levels(markdown: str) -> list[int]:

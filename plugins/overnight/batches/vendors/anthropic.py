@@ -13,6 +13,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import IO, Any
 
+from pydantic_core import from_json
+
 from overnight.batches import naming
 from overnight.batches.errors import CannotLook, translated
 from overnight.batches.vendor import (
@@ -120,7 +122,9 @@ class AnthropicVendor(Vendor):
             if batch.processing_status != "ended":
                 raise CannotLook(f"batch {batch.id} may be ours and has not ended: its first result will tell")
             first = await self._first_custom_id(batch.id)
-            if first is not None and naming.belongs(first, ticket.key):
+            if first is None:
+                raise CannotLook(f"batch {batch.id} may be ours and holds no result that could tell")
+            if naming.belongs(first, ticket.key):
                 return Receipt(batch.id)
         return None
 
@@ -153,7 +157,7 @@ class AnthropicVendor(Vendor):
 
     def read(self, raw: bytes) -> Result:
         """succeeded carries a message; its stop_reason says whether it is whole."""
-        row = json.loads(raw)
+        row = from_json(raw)
         result = row["result"]
         if result["type"] == "succeeded":
             return _read_message(row["custom_id"], result["message"])

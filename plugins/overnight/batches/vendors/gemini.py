@@ -12,6 +12,8 @@ from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 from typing import Any
 
+from pydantic_core import from_json
+
 from overnight.batches.errors import BadRequest, MaybeAccepted, TryLater, translated
 from overnight.batches.vendor import (
     Line,
@@ -142,7 +144,7 @@ class GeminiVendor(Vendor):
 
     def read(self, raw: bytes) -> Result:
         """A line has a response with candidates, or an error in google.rpc form."""
-        row = json.loads(raw)
+        row = from_json(raw)
         key, response = str(row["key"]), row.get("response")
         if response is not None:
             return _read_response(key, response)

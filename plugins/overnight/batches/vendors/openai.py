@@ -13,6 +13,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from pydantic_core import from_json
+
 from overnight.batches.errors import MaybeAccepted, TryLater, translated
 from overnight.batches.vendor import (
     Line,
@@ -134,7 +136,7 @@ class OpenAIVendor(Vendor):
 
     def read(self, raw: bytes) -> Result:
         """A row has a response with a status of its own, or an error."""
-        row = json.loads(raw)
+        row = from_json(raw)
         custom_id, response = row["custom_id"], row["response"]
         body = (response or {}).get("body") or {}
         if response is not None and response.get("status_code") == 200:
