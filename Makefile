@@ -7,7 +7,7 @@ export PYTHONPATH := $(CURDIR)/plugins$(if $(PYTHONPATH),:$(PYTHONPATH))
 export OVERNIGHT_VENV := $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev night down test lint format lock bench screenshots clean
+.PHONY: help install install-dev night down test lint format lock bench faults clean
 
 help: ## What can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,6 +41,10 @@ format: install-dev ## Rewrite the code to the house format
 
 bench: install-dev ## Measure, as ratios in one run, into benchmarks/results.json
 	@$(BIN)/python -m benchmarks
+
+faults: install-dev ## Kill a night at every point, under every fault profile, on every vendor (an hour; goes on where it was stopped)
+	@mkdir -p .faults && AIRFLOW_HOME=$(CURDIR)/.faults/airflow AIRFLOW__LOGGING__LOGGING_LEVEL=CRITICAL PYTHONPATH=$(PYTHONPATH):$(CURDIR) \
+		$(BIN)/python -m tests.support.fault_matrix .faults/progress.jsonl --minutes 60 --results benchmarks/results.json
 
 lock: ## Resolve requirements*.in anew (needs uv)
 	@uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --upgrade requirements.in -o requirements.txt

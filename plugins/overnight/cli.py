@@ -111,6 +111,70 @@ def _switch(scope: str, *, engaged: bool, by: str, reason: str) -> None:
 
 
 @app.command()
+def doubts() -> None:
+    """Batches that left their night unsettled: never sent again until the vendor answers, or a person gives them up."""
+    from overnight.ledger import batches
+
+    with _ledger().read() as conn:
+        found = batches.doubts(conn)
+        table = Table("batch", "workflow", "night", "vendor", "state", "at the vendor", "items", "may cost")
+        for row in found:
+            items = str(len(batches.doubtful_items(conn, row["id"])))
+            money = f"${row['ceiling_usd']:.4f}" if row["ceiling_usd"] is not None else ""
+            at_vendor = str(row["vendor_batch_id"] or "unknown")
+            table.add_row(row["key"], row["workflow"], row["night"], row["vendor"], row["state"], at_vendor, items, money)
+    out.print(table if found else "Nothing is in doubt.")
+
+
+@app.command()
+def release(
+    batch: Annotated[str, typer.Argument(help="The batch's key, as `overnight doubts` shows it.")],
+    reason: Annotated[str, typer.Option(help="Why; it goes into the audit log.")],
+    by: Annotated[str, typer.Option(help="Your name.")],
+) -> None:
+    """Give up a batch in doubt: its items may be bought again. If the vendor did finish it, they are paid for twice."""
+    from overnight.ledger import batches
+    from overnight.ledger.errors import LedgerError
+
+    try:
+        with _ledger().write() as conn:
+            count = batches.release(conn, batch, by=by, reason=reason, now=utcnow())
+    except LedgerError as refusal:
+        _fail(str(refusal))
+    out.print(f"{batch} is given up by {by}; {count} items go with the next night")
+
+
+@app.command()
+def bill(
+    night: Annotated[str | None, typer.Option(help="One night's date only.")] = None,
+    workflow: Annotated[str | None, typer.Option(help="One workflow only.")] = None,
+) -> None:
+    """What each night cost, line by line, beside its budget and what real time would have cost."""
+    from overnight.ledger import overview
+
+    table = Table(
+        "workflow", "night", "vendor", "model", "for", "answers", "tokens in", "cached", "tokens out", "cost", "in real time"
+    )
+    with _ledger().read() as conn:
+        nights = [overview.describe(conn, row) for row in overview.list_nights(conn, workflow)]
+    shown = [one for one in nights if night is None or str(one["night"]).startswith(night)]
+    for one in shown:
+        for line in one["bill"]:
+            table.add_row(
+                one["workflow"], one["night"], line["vendor"], line["model"], line["purpose"], str(line["answers"]),
+                str(line["input_tokens"]), str(line["cache_read_tokens"]), str(line["output_tokens"]),
+                f"${line['cost_usd']:.4f}", f"${line['realtime_cost_usd']:.4f}",
+            )  # fmt: skip
+    out.print(table if shown else "No night yet.")
+    for one in shown:
+        known = {"budget": one["budget_usd"], "expected": one["estimate_usd"]}
+        limits = [f"{name} ${usd:.4f}" for name, usd in known.items() if usd is not None]
+        again = f", {one['reused']} answered from the ledger" if one["reused"] else ""
+        said = f"cost ${one['cost_usd']:.4f}, in real time ${one['realtime_cost_usd']:.4f}{again}"
+        out.print(f"{one['workflow']} {one['night']}: {', '.join([*limits, said])}", soft_wrap=True)
+
+
+@app.command()
 def sandbox(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8700,
     state: Annotated[Path | None, typer.Option(help="File that keeps its state over restarts.")] = None,

@@ -1,6 +1,7 @@
 """The fault matrix: every kill point, and many seeds of every fault profile, on every vendor. `make faults` runs all of it.
 
 usage: python -m tests.support.fault_matrix PROGRESS.jsonl [--seeds 20] [--minutes 60] [--part SEED COUNT] [--workers 3]
+       [--results FILE.json]
 
 Resumable: what PROGRESS.jsonl holds is not run again. With --part it runs a seeded choice of COUNT cases and no more.
 """
@@ -72,6 +73,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--part", type=int, nargs=2)
+    parser.add_argument("--results", type=Path, help="write the counts into this file, too")
     parser.add_argument("--workers", type=int, default=3)
     wanted = parser.parse_args(arguments)
     cases = list(every_case(wanted.seeds))
@@ -84,7 +86,10 @@ def main(arguments: list[str]) -> int:
     work(left, wanted.progress, time.monotonic() + wanted.minutes * 60, wanted.workers)
     reports = [report for report in read(wanted.progress) if report["name"] in {case.name for case in cases}]
     said = {**summary(reports), "cases": len(cases)}
-    print(json.dumps(said))
+    sys.stdout.write(json.dumps(said) + "\n")
+    if wanted.results:
+        known = json.loads(wanted.results.read_text()) if wanted.results.exists() else {}
+        wanted.results.write_text(json.dumps({**known, "faults": said}, indent=2) + "\n")
     return 0 if len(reports) == len(cases) and not said["bad_runs"] else 1
 
 

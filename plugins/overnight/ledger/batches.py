@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from overnight.ledger import transitions
+from overnight.ledger import audit, transitions
 from overnight.ledger.audit import Actor
 from overnight.ledger.errors import LedgerError
 from overnight.ledger.rows import Row
@@ -233,3 +233,41 @@ def move(conn: Connection, batch: Batch, to: BatchState, *, actor: Actor, now: d
 def note(conn: Connection, batch_id: int, **columns: Any) -> None:
     """Write down facts about a batch that are no change of its state."""
     conn.execute(update(batches).where(batches.c.id == batch_id).values(columns))
+
+
+def release(conn: Connection, key: str, *, by: str, reason: str, now: datetime) -> int:
+    """A person gives up a batch that its vendor never settled; its items may be bought again. Returns how many items.
+
+    Raises:
+        LedgerError: no such batch, or nobody doubts it, or its night is still at work on it.
+    """
+    batch_id = conn.execute(select(batches.c.id).where(batches.c.key == key)).scalar()
+    batch = get(conn, batch_id) if batch_id is not None else None
+    if batch is None or batch["state"] not in _UNSETTLED or batch["night_state"] in (NightState.OPEN, NightState.LOCKED):
+        found = "there is none" if batch is None else f"it is {batch['state']!r}, its night {batch['night_state']!r}"
+        raise LedgerError(
+            f"Batch {key!r} cannot be released: {found}. Only a batch that left its night unsettled can be given up "
+            "(`bin/overnight doubts` lists them). Nothing was changed."
+        )
+    ids = doubtful_items(conn, batch["id"])
+    actor = Actor("human", by)
+    move(conn, batch, BatchState.REFUSED, actor=actor, now=now, error=f"given up by {by}: {reason}"[:500])
+    conn.execute(update(items).where(items.c.id.in_(ids)).values(in_doubt=False))
+    detail = {"batch": key, "reason": reason[:200]}
+    entries = (audit.Entry("release", "item", str(item_id), detail=detail) for item_id in ids)
+    audit.append(conn, batch["workflow"], entries, actor=actor, now=now)
+    return len(ids)
+
+
+def doubts(conn: Connection) -> list[Row]:
+    """Batches that left their night unsettled: the vendor may still answer for them."""
+    query = (
+        select(
+            batches.c.key, batches.c.vendor, batches.c.model, batches.c.state, batches.c.vendor_batch_id, batches.c.intent_at,
+            nights.c.workflow, nights.c.night, batches.c.id, batches.c.ceiling_usd,
+        )
+        .join(nights, nights.c.id == _home)
+        .where(batches.c.state.in_(_UNSETTLED), nights.c.state.not_in((NightState.OPEN, NightState.LOCKED)))
+        .order_by(batches.c.id)
+    )  # fmt: skip
+    return list(conn.execute(query).mappings())

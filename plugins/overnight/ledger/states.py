@@ -134,10 +134,11 @@ MOVES: Final[dict[str, dict[str, frozenset[str]]]] = {
     "batch": {
         _B.PLANNED: frozenset({_B.SUBMITTING, _B.REFUSED}),
         _B.SUBMITTING: frozenset({_B.SUBMITTED, _B.IN_DOUBT, _B.REFUSED, _B.PLANNED}),
-        _B.IN_DOUBT: frozenset({_B.SUBMITTED, _B.PLANNED}),
-        _B.SUBMITTED: frozenset({_B.ENDED, _B.CANCELLING}),
-        _B.CANCELLING: frozenset({_B.ENDED}),
-        _B.ENDED: frozenset({_B.LANDED}),
+        # → refused from any of these: a person gave it up (`bin/overnight release`)
+        _B.IN_DOUBT: frozenset({_B.SUBMITTED, _B.PLANNED, _B.REFUSED}),
+        _B.SUBMITTED: frozenset({_B.ENDED, _B.CANCELLING, _B.REFUSED}),
+        _B.CANCELLING: frozenset({_B.ENDED, _B.REFUSED}),
+        _B.ENDED: frozenset({_B.LANDED, _B.REFUSED}),
         _B.LANDED: frozenset(),
         _B.REFUSED: frozenset(),
     },
