@@ -508,3 +508,51 @@ def test_a_late_result_for_a_row_that_was_changed_meanwhile_is_kept_and_moves_no
     later.drain()
     assert finish(later) == {"locked": 2, "staged": 2, "failed": 0, "carried_over": 0}
     assert len(requests_at(told)) == 2
+
+
+def test_a_night_validated_in_the_middle_of_a_landing_buys_nothing_again(
+    sqlite_ledger: Ledger, queue: Path, told: Sandbox
+) -> None:
+    """Somebody marks the task a success while it lands: the next night takes what is there and lands the rest."""
+    import asyncio
+
+    from overnight.batches.land import Landing
+
+    queue_file(queue, "review_sentiment", "a.csv", reviews(6))
+    night = opened(sqlite_ledger, pack=1, reuse=False)
+    job = night.job(night.planned[0])
+    job.submit(now=night.clock)
+    wait_ended("openai", job.batch["vendor_batch_id"])
+    job.ended(now=night.clock)
+    job._keep(*asyncio.run(job._download()))
+    half = Landing(sqlite_ledger, job.task.workflow, vendor_class("openai"), job.batch, job.task.actor)
+    half._write({r.custom_id: r for r in list(half._results(job.batch["raw_path"]))[:3]}, now=night.clock())
+    night.validate()
+    assert night.export() == {"locked": 6, "staged": 0, "failed": 0, "carried_over": 6}
+    later = Night(sqlite_ledger, "review_sentiment", run_id="manual__2", now=night.now, change={"pack": 1, "reuse": False})
+    later.check()
+    later.drain()
+    assert finish(later) == {"locked": 6, "staged": 6, "failed": 0, "carried_over": 0}
+    assert told.creates() == 1
+    assert paid_twice(told) == []
+
+
+def test_what_was_wrong_with_a_repaired_answer_is_not_shown_beside_the_good_one(
+    sqlite_ledger: Ledger, queue: Path, told: Sandbox
+) -> None:
+    """Findings belong to an answer: the reviewer sees those of the one that counts."""
+    from overnight.ledger import findings
+
+    queue_file(queue, "review_sentiment", "a.csv", reviews(2))
+    night = opened(sqlite_ledger, pack=1)
+    job = night.job(night.planned[0])
+    job.submit(now=night.clock)
+    wait_ended("openai", job.batch["vendor_batch_id"])
+    job.ended(now=night.clock)
+    spoil(night, job, '"quote": "Soft fabric number 1."', '"quote": "Hard fabric number 1."')
+    assert finish(night)["staged"] == 2
+    with sqlite_ledger.read() as conn:
+        rules = {row["rule"] for rows in findings.of_night(conn, night.row()["id"]).values() for row in rows}
+        history = {row[0] for row in conn.exec_driver_sql("SELECT rule FROM findings")}
+    assert "quotes_are_verbatim" in history
+    assert "quotes_are_verbatim" not in rules

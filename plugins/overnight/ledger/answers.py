@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, select, update
 
 from overnight.ledger import bulk, transitions
 from overnight.ledger.audit import Actor
@@ -191,29 +191,16 @@ def reuse(
     transitions.move(conn, "item", ids, ItemState.ANSWERED, workflow=workflow, actor=actor, now=now, detail=detail)
 
 
-def findings_of_night(conn: Connection, night_id: int) -> dict[int, list[Row]]:
-    """Findings by item, in the order they were found: those on its newest answer and those of the whole night."""
-    newest = (
-        select(answers.c.item_id, func.max(answers.c.id).label("id"))
-        .where(answers.c.night_id == night_id)
-        .group_by(answers.c.item_id)
-        .subquery()
-    )
-    query = (
-        select(findings)
-        .outerjoin(newest, newest.c.item_id == findings.c.item_id)
-        .outerjoin(answers, answers.c.id == newest.c.id)
-        .where(findings.c.night_id == night_id)
-        .where(findings.c.attempt.is_(None) | (findings.c.attempt == answers.c.attempt))
-        .order_by(findings.c.id)
-    )
-    found: dict[int, list[Row]] = {}
-    for row in conn.execute(query).mappings():
-        found.setdefault(row["item_id"], []).append(row)
-    return found
+def follow(conn: Connection, batch_id: int, night_id: int) -> list[int]:
+    """A batch that was half landed when its night went on lands the rest in another: what is there goes with it.
 
-
-def add_findings(conn: Connection, rows: Sequence[Row]) -> None:
-    """Findings of a look at the whole night (landing writes its own)."""
-    if rows:
-        conn.execute(insert(findings), list(rows))
+    Returns:
+        The items that have their answer already.
+    """
+    mine = select(requests.c.id).where(requests.c.batch_id == batch_id)
+    landed = answers.c.request_id.in_(mine) & answers.c.reused_from.is_(None)
+    ids = list(conn.execute(select(answers.c.item_id).where(landed)).scalars())
+    conn.execute(update(answers).where(landed).values(night_id=night_id))
+    for chunk in transitions.chunks(ids, transitions.CHUNK):
+        conn.execute(update(findings).where(findings.c.item_id.in_(chunk)).values(night_id=night_id))
+    return ids

@@ -10,7 +10,7 @@ from overnight.ledger.audit import Actor, Entry
 from overnight.ledger.errors import LedgerError
 from overnight.ledger.rows import Row
 from overnight.ledger.states import MOVES, ItemState, NightState
-from overnight.ledger.tables import decisions, findings, items, nights
+from overnight.ledger.tables import decisions, items, nights
 
 DECISIONS = ("approve", "edit", "rework")
 COVERED = "covered"
@@ -49,16 +49,6 @@ def bucket_counts(conn: Connection, night_id: int) -> dict[str, int]:
         .group_by(items.c.bucket)
     )
     return {name: count for name, count in conn.execute(query)}
-
-
-def findings_of(conn: Connection, night_id: int, item_ids: Iterable[int]) -> dict[int, list[Row]]:
-    """Findings of the given items, by item."""
-    found: dict[int, list[Row]] = {}
-    for chunk in transitions.chunks(item_ids, transitions.CHUNK):
-        query = select(findings).where(findings.c.night_id == night_id, findings.c.item_id.in_(chunk))
-        for row in conn.execute(query.order_by(findings.c.id)).mappings():
-            found.setdefault(row["item_id"], []).append(row)
-    return found
 
 
 def effective(conn: Connection, night_id: int) -> dict[int | None, Row]:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from overnight.alerts import notifier
 from overnight.clock import utcnow
-from overnight.ledger import batches, nights, queue, transitions
+from overnight.ledger import answers, batches, nights, queue, transitions
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
 from overnight.ledger.states import ItemState, NightState, Outcome
@@ -64,8 +64,8 @@ def drain(ledger: Ledger, task: NightTask, *, now: datetime) -> list[int]:
             _lock(conn, task, night, reading, now=now)
         night = nights.get(conn, night["id"])
         planned = batches.ids_of_night(conn, night["id"])
-        answers = _answers(conn, workflow, reading)
-    place.answer(workflow.name, night["night"], answers, reading.troubles)
+        told = _answers(conn, workflow, reading)
+    place.answer(workflow.name, night["night"], told, reading.troubles)
     _say_over_budget(ledger, task, night, now=now)
     return planned
 
@@ -87,7 +87,7 @@ def _lock(conn: Connection, task: NightTask, night: Night, reading: Reading, *, 
     common: dict[str, Any] = {"workflow": workflow.name, "actor": actor, "now": now}
     found = _sorted(conn, workflow, reading)
     _take(conn, task, found, night, **common)
-    late = _adopt(conn, task, night)
+    late, answered = _adopt(conn, task, night)
     ranked = intake.order(queue.waiting(conn, workflow.name))
     room = max(0, night["cap"] - len(late))
     locked, over = ranked[:room], ranked[room:]
@@ -97,6 +97,7 @@ def _lock(conn: Connection, task: NightTask, night: Night, reading: Reading, *, 
         conn, "item", ids, ItemState.LOCKED, night_id=night["id"], message=f"locked for the night of {night['night']}",
         bucket=None, position=None, in_doubt=False, **common,
     )  # fmt: skip
+    transitions.move(conn, "item", answered, ItemState.ANSWERED, detail={"answer": "late"}, **common)
     step_ids = nights.add_steps(conn, night, workflow.steps, actor=actor, now=now)
     nights.add_members(conn, night["id"], step_ids[0], ids)
     planned = _plan(conn, task, night, step_ids[0], locked, now=now)
@@ -107,13 +108,19 @@ def _lock(conn: Connection, task: NightTask, night: Night, reading: Reading, *, 
     )  # fmt: skip
 
 
-def _adopt(conn: Connection, task: NightTask, night: Night) -> list[int]:
-    """Batches of earlier nights that were not settled by their export: what they bring lands in this night, unbought."""
+def _adopt(conn: Connection, task: NightTask, night: Night) -> tuple[list[int], list[int]]:
+    """Batches of earlier nights that were not settled by their export: what they bring lands in this night, unbought.
+
+    Returns:
+        Their items, and those of them that have their answer already (the batch was half landed).
+    """
     late: list[int] = []
+    answered: set[int] = set()
     for batch_id in batches.unsettled_before(conn, task.workflow.name, night["id"]):
         late += batches.doubtful_items(conn, batch_id)
+        answered |= set(answers.follow(conn, batch_id, night["id"]))
         batches.note(conn, batch_id, landing_night_id=night["id"])
-    return late
+    return late, sorted(answered & set(late))
 
 
 def _sorted(conn: Connection, workflow: Workflow, reading: Reading) -> intake.Intake:

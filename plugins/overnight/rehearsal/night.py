@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +54,21 @@ def run(out: Console, *, reviews: Path | None = None, stop_after: bool = False, 
     return 0 if good else 1
 
 
-def start(out: Console, home: Home, reviews: Path | None = None, batch_seconds: float = 3.0) -> tuple[AirflowApi, dict[str, str]]:
-    """The local vendor and every Airflow component, up and healthy."""
+def start(
+    out: Console, home: Home, reviews: Path | None = None, batch_seconds: float = 3.0, *, profile: str = "none", seed: int = 0,
+    settings: Mapping[str, str] | None = None,
+) -> tuple[AirflowApi, dict[str, str]]:  # fmt: skip
+    """The local vendor and every Airflow component, up and healthy.
+
+    Args:
+        profile, seed: how the local vendor fails (`overnight sandbox --profile list`).
+        settings: environment variables that differ from a rehearsal's own.
+    """
     port = homes.free_port()
-    env = homes.make(home, hosts(f"http://127.0.0.1:{port}"), port, reviews)
+    env = {**homes.make(home, hosts(f"http://127.0.0.1:{port}"), port, reviews), **(settings or {})}
     os.environ.update({name: env[name] for name in ("AIRFLOW_HOME", "OVERNIGHT_QUEUE_DIR", "OVERNIGHT_PROJECT")})
     out.print(f"starting the local vendor on port {port}")
-    start_sandbox(home, env, batch_seconds)
+    start_sandbox(home, env, batch_seconds, profile, seed)
     migrate.upgrade(Ledger(f"sqlite:///{home.airflow / 'overnight.db'}"))
     out.print("making Airflow's database")
     if processes.run(home, "db-migrate", processes.python("-m", "airflow", "db", "migrate"), env) != 0:
@@ -80,10 +88,11 @@ def start_component(home: Home, component: str, env: dict[str, str]) -> None:
     processes.start(home, component, processes.python("-m", "airflow", component), env)
 
 
-def start_sandbox(home: Home, env: dict[str, str], batch_seconds: float) -> None:
+def start_sandbox(home: Home, env: dict[str, str], batch_seconds: float, profile: str = "none", seed: int = 0) -> None:
     """The local vendor, its state in the rehearsal's folder."""
     port = env["OVERNIGHT_SANDBOX_PORT"]
     args = ["--port", port, "--state", str(home.root / "sandbox.db"), "--batch-seconds", str(batch_seconds)]
+    args += ["--profile", profile, "--seed", str(seed)]
     processes.start(home, "sandbox", processes.python("-m", "overnight.cli", "sandbox", *args), env)
     wait_for(lambda: _answers(f"http://127.0.0.1:{port}/health"), 30, "the local vendor did not answer", 0.1)
 

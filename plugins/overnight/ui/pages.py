@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from overnight import prompts
 from overnight.finder import UnknownName
+from overnight.ledger import findings as ledger_findings
 from overnight.ledger import nights as ledger_nights
 from overnight.ledger import overview, reviews
 from overnight.ledger.audit import Actor
@@ -51,7 +52,7 @@ def review(conn: Connection, night_id: int, *, page: int) -> dict[str, Any] | No
     pages = max(1, -(-sum(counts[name] for name in shown) // PER_PAGE))
     page = min(max(page, 1), pages)
     rows = reviews.entries(conn, night_id, shown, limit=PER_PAGE, offset=(page - 1) * PER_PAGE)
-    found = reviews.findings_of(conn, night_id, [row["id"] for row in rows])
+    found = ledger_findings.of_night(conn, night_id, [row["id"] for row in rows])
     decided = reviews.effective(conn, night_id)
     declared = _declared(night["workflow"])
     return {

@@ -15,7 +15,7 @@ from airflow.sdk import BaseOperator
 from sqlalchemy import Connection
 
 from overnight.clock import utcnow
-from overnight.ledger import answers, batches, nights, reviews, transitions
+from overnight.ledger import answers, batches, findings, nights, reviews, transitions
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
 from overnight.ledger.states import AnswerState, ItemState, NightState, Outcome
@@ -42,9 +42,10 @@ def validate(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int
     workflow = task.workflow
     with ledger.read() as conn:
         night = nights.of_run(conn, workflow.name, task.run_id)
-        # An item whose repair is still out is judged by nobody yet.
-        landed = [a for a in answers.landed_of_night(conn, night["id"]) if a["item_state"] == ItemState.ANSWERED]
-        found = answers.findings_of_night(conn, night["id"])
+        # An item whose batch or repair is still out, or half landed, is judged by nobody yet.
+        out = batches.unsettled_items(conn, night["id"])
+        landed = [a for a in answers.landed_of_night(conn, night["id"]) if a["item_id"] not in out]
+        found = findings.of_night(conn, night["id"])
     if night["state"] == NightState.LOCKED:
         rows = [_row(answer, found) for answer in landed if answer["state"] == AnswerState.VALID]
         verdict = _look_at_the_night(workflow, rows, seed=night["night"])
@@ -107,7 +108,7 @@ def _settle(
     now: datetime,
 ) -> None:  # fmt: skip
     common: dict[str, Any] = {"actor": task.actor, "now": now}
-    answers.add_findings(conn, list(_finding_rows(night, verdict)))
+    findings.add(conn, list(_finding_rows(night, verdict)))
     nights.leave(conn, night, [row.item_id for row in verdict.rows], Outcome.STAGED, **common)
     reviews.stage(conn, [_place(row, position, verdict) for position, row in enumerate(placement.in_order(verdict.rows))])
     reasons = _failures(conn, task.workflow, landed, verdict)
