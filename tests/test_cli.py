@@ -73,3 +73,30 @@ def test_the_kill_switch_has_a_name_and_a_reason_and_knows_the_workflows(night: 
     assert overnight(night, "stop", "blog_drafts").returncode == 2
     assert "re-armed by Ada" in overnight(night, "resume", "blog_drafts", "--by", "Ada", "--reason", "fine").stdout
     assert overnight(night, "verify").returncode == 0
+
+
+def test_the_bill_the_doubts_and_a_release_are_for_ops(sqlite_ledger: Ledger, queue: Path, vendors: Sandbox) -> None:
+    """What was paid and for what; what no vendor has settled; who gave it up."""
+    queue_file(queue, "review_sentiment", "a.csv", "review_id,sku,rating,body\nr1,S,5,Soft fabric for the bill.\n")
+    night = Night(sqlite_ledger, "review_sentiment")
+    night.check()
+    (batch_id,) = night.drain()
+    job = night.job(batch_id)
+    job.submit(now=night.clock)
+    job.carry_over_in_doubt(now=night.clock)
+    night.validate()
+    night.export()
+    key = job.batch["key"]
+    assert key[:20] in overnight(night, "doubts").stdout
+    refused = overnight(night, "release", "no-such-batch", "--by", "Ada", "--reason", "x")
+    assert refused.returncode == 2
+    assert "there is none" in refused.stdout
+    released = overnight(night, "release", key, "--by", "Ada", "--reason", "lost")
+    assert released.returncode == 0, released.stderr
+    assert "1 items go with the next night" in released.stdout
+    assert "Nothing is in doubt" in overnight(night, "doubts").stdout
+    again = Night(sqlite_ledger, "review_sentiment", run_id="manual__2", now=night.now)
+    again.run()
+    shown = overnight(night, "bill").stdout
+    assert "gpt-5-nano" in shown
+    assert "budget $10.0000" in shown

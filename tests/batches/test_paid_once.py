@@ -556,3 +556,16 @@ def test_what_was_wrong_with_a_repaired_answer_is_not_shown_beside_the_good_one(
         history = {row[0] for row in conn.exec_driver_sql("SELECT rule FROM findings")}
     assert "quotes_are_verbatim" in history
     assert "quotes_are_verbatim" not in rules
+
+
+def test_two_runs_of_one_task_at_once_send_one_batch(ledger: Ledger, queue: Path, told: Sandbox) -> None:
+    """Both saw it planned; the ledger lets one of them through, and the other waits."""
+    queue_file(queue, "review_sentiment", "a.csv", reviews(2))
+    night = opened(ledger)
+    one, other = night.job(night.planned[0]), night.job(night.planned[0])
+    one.submit(now=night.clock)
+    wait = other.submit(now=night.clock)
+    assert isinstance(wait, Wait)
+    assert "another run of this task" in wait.why
+    assert told.creates() == 1
+    assert finish(night)["staged"] == 2

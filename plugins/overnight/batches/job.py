@@ -88,6 +88,8 @@ class BatchJob:
             if limit is not None and waiting and waiting + self.batch["input_tokens"] > limit:
                 why = f"{waiting} tokens wait at {self.batch['vendor']}, {limit} may"
                 return Wait(now + waits().delta("room"), why)
+            if batches.state_of(conn, self.batch_id) != BatchState.PLANNED:
+                return Wait(now + waits().delta("again"), "another run of this task is sending it")
             if strayed := batches.strayed_items(conn, self.batch_id):
                 raise LedgerError(
                     f"Batch {self.batch['key']} was not sent: {len(strayed)} of its items are no longer locked in this night "
