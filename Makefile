@@ -39,16 +39,22 @@ lint: install-dev ## ruff, ruff format and mypy --strict
 format: install-dev ## Rewrite the code to the house format
 	@$(BIN)/ruff check --fix-only . && $(BIN)/ruff format .
 
-bench: install-dev ## Measure, as ratios in one run, into benchmarks/results.json
-	@$(BIN)/python -m benchmarks
+$(VENV)/.installed-bench: requirements-bench.txt $(VENV)/.installed-dev
+	@./bin/bootstrap "$(PYTHON)" "$(VENV)" requirements.txt requirements-dev.txt requirements-bench.txt
+	@touch $@
 
-faults: install-dev ## Kill a night at every point, under every fault profile, on every vendor (an hour; goes on where it was stopped)
+bench: $(VENV)/.installed-bench ## Measure ourselves beside our peers, as ratios in one run, into benchmarks/results.json (BENCH="waiting submit" for some)
+	@PYTHONPATH=$(PYTHONPATH):$(CURDIR) $(BIN)/python -m benchmarks $(BENCH)
+
+faults: install-dev ## Kill nights at every point, under every fault profile, on every vendor, then parts of a real Airflow (an hour; goes on where it was stopped)
 	@mkdir -p .faults && AIRFLOW_HOME=$(CURDIR)/.faults/airflow AIRFLOW__LOGGING__LOGGING_LEVEL=CRITICAL PYTHONPATH=$(PYTHONPATH):$(CURDIR) \
-		$(BIN)/python -m tests.support.fault_matrix .faults/progress.jsonl --minutes 60 --results benchmarks/results.json
+		$(BIN)/python -m tests.support.fault_matrix .faults/progress.jsonl --minutes 48 --results benchmarks/results.json
+	@OVERNIGHT_FAULTS=all OVERNIGHT_FAULTS_RESULTS=$(CURDIR)/benchmarks/results.json $(BIN)/python -m pytest tests/faults/test_real_airflow.py
 
 lock: ## Resolve requirements*.in anew (needs uv)
 	@uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --upgrade requirements.in -o requirements.txt
 	@uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --upgrade requirements-dev.in -o requirements-dev.txt
+	@uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --upgrade requirements-bench.in -o requirements-bench.txt
 
 clean: down ## ... and the virtual environment, too
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

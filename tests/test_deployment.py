@@ -47,7 +47,7 @@ def test_volumes_and_copied_folders_exist() -> None:
 
 def test_the_locked_requirements_name_no_registry_and_hold_the_floors() -> None:
     """Pinned, portable, and google 22 or newer (an unconstrained resolve falls back to 6.0.0)."""
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-bench.txt"):
         text = (PROJECT / name).read_text()
         assert not re.search(r"https?://|--(extra-)?index-url|--find-links", text), name
         lines = [line.split(";")[0].strip() for line in text.splitlines() if line and not line.startswith((" ", "#", "-"))]
