@@ -30,6 +30,8 @@ class Price:
     def of(self, usage: Usage) -> Decimal:
         """What these tokens cost in real time, in USD."""
         plain = usage.input - usage.cache_read - usage.cache_write
+        if plain == usage.input:  # nothing cached: most answers
+            return self.input * plain + self.output * usage.output
         return (
             self.input * plain
             + self.cache_read * usage.cache_read

@@ -102,8 +102,9 @@ def _chained(
                 framed = whither + _framed(detail)
             position += 1
             object_id = entry.object_id
-            data = b"".join(
-                (begin, _framed(position), who, what, _framed(object_id), framed, _framed(prev))
+            at, name, before_it = b"%d" % position, object_id.encode(), prev.encode()
+            data = b"%b%d:%b%b%b%d:%b%b%d:%b" % (
+                begin, len(at), at, who, what, len(name), name, framed, len(before_it), before_it
             )  # fmt: skip
             row = {
                 **same, "position": position, "verb": verb, "object_type": kind, "object_id": object_id,
