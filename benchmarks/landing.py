@@ -1,11 +1,12 @@
 """Answers landed and judged per second in one process: everything in the ledger, audit rows and cost included.
 
 One process prepares a night whose batch was sent; a fresh one lands it, so that only landing is on its clock and in its memory.
+Beside it, the peer: LLMBatchOperator's own landing of as many answers of the same kind (OpenAI: 50,000, its limit a batch), in a
+fresh process, from a stub that has them ready. Its download is on its clock, as it downloads and writes in one go.
 """
 
 import gzip
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from benchmarks import peers, servers
 from benchmarks.memory import Memory
 
 COUNT = 100_000
@@ -23,16 +25,81 @@ CHANGE: dict[str, Any] = {
 }  # fmt: skip
 
 
+QUOTE = "Soft fabric and a perfect fit"
+LABEL = {
+    "overall": "positive", "score": 0.8, "aspects": [{"aspect": "fit_size", "sentiment": "positive", "quote": QUOTE}],
+    "issue_type": "none", "severity": "none", "safety_flag": False, "competitor_mention": None,
+    "feature_request": None, "language": "en", "confidence": 0.9,
+}  # fmt: skip
+PEER_COUNTS = {"anthropic": COUNT, "openai": 50_000}
+LEFT_OUT = (
+    "The peer validates against the schema and writes one JSONL file; it keeps no raw results, runs no rule over an answer, "
+    "writes no cost, no state of an item and no audit row, and ours does all of that in the same time."
+)
+
+
 def measure(count: int = COUNT) -> dict[str, object]:
-    """Rows a second into SQLite; the peak of memory above the process that is about to begin."""
+    """Rows a second, and the peak of memory above the process that is about to begin."""
     with tempfile.TemporaryDirectory() as folder:
-        env = {**os.environ, "OVERNIGHT_RAW_DIR": folder, "OVERNIGHT_QUEUE_DIR": folder}
+        env = servers.environment(OVERNIGHT_RAW_DIR=folder, OVERNIGHT_QUEUE_DIR=folder)
         for part in ("prepare", "land"):
-            command = [sys.executable, "-m", "benchmarks.landing", part, folder, str(count)]
-            done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stderr[-3000:]
-        found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+            said = _run(part, folder, str(count), env=env)
+    mine: dict[str, Any] = json.loads(said)
+    theirs = {f"LLMBatchOperator {at}": _peer(at, min(count, most)) for at, most in PEER_COUNTS.items()}
+    met = mine["rows_per_s"] >= 10_000 and mine["peak_rss_grown_mb"] <= 60
+    return {"ours": mine, "peers": theirs, "left_out_by_the_peer": LEFT_OUT, "goal": ">= 10,000 rows/s, <= +60 MB", "met": met}
+
+
+def _run(*arguments: str, env: dict[str, str]) -> str:
+    command = [sys.executable, "-m", "benchmarks.landing", *arguments]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=400)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return (done.stdout.splitlines() or [""])[-1]
+
+
+def _peer(at: str, count: int) -> dict[str, Any]:
+    from airflow.providers.common.ai.batch import state
+
+    context = peers.context()["ti"]
+    named = {name: getattr(context, name) for name in ("dag_id", "task_id", "run_id", "map_index")}
+    key = state.key16(state.compute_identity_key(**named))
+    with tempfile.TemporaryDirectory() as folder, servers.stub("results", at, count, key) as stub:
+        env = servers.environment()
+        batch_id = _run("peer_submit", folder, str(count), at, stub.url, env=env)
+        found: dict[str, Any] = json.loads(_run("peer_land", folder, str(count), at, stub.url, batch_id, env=env))
         return found
+
+
+def peer_submit(folder: Path, count: int, at: str, url: str) -> None:
+    """A batch whose results the stub has ready."""
+    from overnight.workflows.review_sentiment import ReviewLabel
+
+    peers.connect(url)
+    prompts = [f"r{n}" for n in range(count)]
+    print(peers.deferred(peers.llm_batch(at, prompts, folder / "peer", output_type=ReviewLabel), peers.context()).batch_id)
+
+
+def peer_land(folder: Path, count: int, at: str, url: str, batch_id: str) -> None:
+    """Its second half: download, validate, write."""
+    import airflow.providers.common.ai.batch.anthropic
+    import airflow.providers.common.ai.batch.openai  # noqa: F401 - what a worker has loaded before it lands anything
+    import anthropic  # noqa: F401
+    import openai  # noqa: F401
+
+    from overnight.workflows.review_sentiment import ReviewLabel
+
+    peers.connect(url)
+    operator = peers.llm_batch(at, ["unused"], folder / "peer", output_type=ReviewLabel)
+    event = {"status": "success", "batch_id": batch_id, "counts": None}
+    memory = Memory()
+    began, began_cpu = time.monotonic(), time.process_time()
+    landed = operator.execute_complete(peers.context(), event)
+    wall_s, cpu_s = time.monotonic() - began, time.process_time() - began_cpu
+    assert landed["counts"]["succeeded"] == count, landed["counts"]
+    print(json.dumps({
+        "answers": count, "rows_per_s": round(count / wall_s), "rows_per_cpu_s": round(count / cpu_s),
+        "peak_rss_grown_mb": memory.grown_mb(),
+    }))  # fmt: skip
 
 
 def prepare(folder: Path, count: int) -> None:
@@ -63,7 +130,9 @@ def prepare(folder: Path, count: int) -> None:
         batch = batches.get(conn, batch_id)
         batches.move(conn, batch, BatchState.SUBMITTING, actor=task.actor, now=now)
         batches.move(conn, batch, BatchState.SUBMITTED, actor=task.actor, now=now, vendor_batch_id="b")
-        transitions.move(conn, "request", batches.request_ids(conn, batch_id, RequestState.PLANNED), RequestState.SUBMITTED, **common)
+        transitions.move(
+            conn, "request", batches.request_ids(conn, batch_id, RequestState.PLANNED), RequestState.SUBMITTED, **common
+        )
         transitions.move(conn, "item", batches.open_items(conn, batch), ItemState.SUBMITTED, **common)
         batches.move(conn, batches.get(conn, batch_id), BatchState.ENDED, actor=task.actor, now=now)
         with gzip.open(folder / "raw.jsonl.gz", "wb", compresslevel=1) as raw:
@@ -103,17 +172,13 @@ def land(folder: Path, count: int) -> None:
 
 
 def _line(custom_id: str) -> bytes:
-    quote = "Soft fabric and a perfect fit"
-    label = {
-        "overall": "positive", "score": 0.8, "aspects": [{"aspect": "fit_size", "sentiment": "positive", "quote": quote}],
-        "issue_type": "none", "severity": "none", "safety_flag": False, "competitor_mention": None,
-        "feature_request": None, "language": "en", "confidence": 0.9,
-    }  # fmt: skip
-    candidate = {"content": {"parts": [{"text": json.dumps(label)}], "role": "model"}, "finishReason": "STOP", "index": 0}
+    candidate = {"content": {"parts": [{"text": json.dumps(LABEL)}], "role": "model"}, "finishReason": "STOP", "index": 0}
     usage = {"promptTokenCount": 500, "candidatesTokenCount": 80, "totalTokenCount": 580}
     response = {"candidates": [candidate], "usageMetadata": usage, "modelVersion": CHANGE["model"], "responseId": "x"}
     return json.dumps({"key": custom_id, "response": response}).encode() + b"\n"
 
 
 if __name__ == "__main__":
-    {"prepare": prepare, "land": land}[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3]))
+    do, where, number, *rest = sys.argv[1:]
+    parts: dict[str, Any] = {"prepare": prepare, "land": land, "peer_submit": peer_submit, "peer_land": peer_land}
+    parts[do](Path(where), int(number), *rest)

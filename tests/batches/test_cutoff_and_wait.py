@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from overnight.batches.job import Wait
 from overnight.batches.trigger import BatchTrigger
+from overnight.batches.waits import Wait
 from overnight.clock import utcnow
 from overnight.ledger import batches
 from overnight.ledger.connect import Ledger

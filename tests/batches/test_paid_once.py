@@ -19,10 +19,9 @@ from overnight import brand as brands
 from overnight import prompts
 from overnight.batches import cost, judge, packing, plan
 from overnight.batches.breaker import FAILURES, Breaker
-from overnight.batches.job import Wait
 from overnight.batches.shard import Watch
 from overnight.batches.vendor import Result, Usage, Verdict, vendor_class
-from overnight.batches.waits import waits
+from overnight.batches.waits import Wait, waits
 from overnight.ledger import batches, money
 from overnight.ledger.connect import Ledger
 from overnight.ledger.errors import LedgerError

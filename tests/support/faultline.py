@@ -98,7 +98,7 @@ class Killer:
         if self.case.kill == "after":
             await self.app(scope, receive, server._swallow)
         kill(self.shared, self.shared.get(PID))
-        raise server.Dropped
+        await server.drop(send)
 
 
 def kill(shared: Shared, pid: int) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from overnight.batches import clients
-from overnight.batches.job import BatchJob, Wait
+from overnight.batches.job import BatchJob
 from overnight.batches.shard import Shard, Watch
 from overnight.batches.vendor import Phase
+from overnight.batches.waits import Wait
 from overnight.governance.check import check
 from overnight.ledger import migrate, overview, verify
 from overnight.ledger.audit import Actor

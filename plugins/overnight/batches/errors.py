@@ -1,5 +1,6 @@
 """What can go wrong at a vendor, split by the one question that matters first: have we paid yet?"""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -31,6 +32,10 @@ class TryLater(NotAccepted):
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class Overtaken(NotAccepted):
+    """Another run of the same task took the batch over while this one was uploading: this one creates nothing."""
 
 
 class MaybeAccepted(VendorError):
@@ -69,16 +74,22 @@ def classify(error: BaseException) -> VendorError:
 
 @asynccontextmanager
 async def translated(
-    *errors: type[BaseException], looking: bool = False, also: Callable[[Any, Exception], bool] | None = None
+    *errors: type[BaseException],
+    looking: bool = False,
+    also: Callable[[Any, Exception], bool] | None = None,
+    total_s: float | None = None,
 ) -> AsyncIterator[None]:
     """Let an SDK's errors leave the block as ours; while looking for a lost batch, as `CannotLook`.
 
     Args:
         also: tells a refused key by the vendor's own signs, where its status does not.
+        total_s: seconds for all of it: the SDKs' own timeouts begin anew with every chunk.
     """
+    caught: tuple[type[BaseException], ...] = (*errors, TimeoutError)
     try:
-        yield
-    except errors as error:
+        async with asyncio.timeout(total_s):
+            yield
+    except caught as error:
         ours = classify(error)
         if also is not None and also(error, ours):
             ours = AuthFailed(str(ours))

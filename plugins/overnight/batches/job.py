@@ -5,36 +5,26 @@ what may have been sent. What cannot be done now is answered with a `Wait`, not 
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from sqlalchemy import Connection
 
 from overnight.alerts import notifier
 from overnight.batches import clients, plan, raw
 from overnight.batches.breaker import Breaker
-from overnight.batches.errors import AuthFailed, CannotLook, MaybeAccepted, NotAccepted, TryLater, VendorError
+from overnight.batches.errors import AuthFailed, CannotLook, MaybeAccepted, NotAccepted, Overtaken, TryLater, VendorError
 from overnight.batches.land import Landing
 from overnight.batches.vendor import Line, Phase, Progress, Receipt, Ticket, vendor_class
-from overnight.batches.waits import waits
+from overnight.batches.waits import Now, Wait, waits
 from overnight.clock import utcnow
 from overnight.governance import killswitch
 from overnight.ledger import answers, batches, breakers, nights, transitions
 from overnight.ledger.batches import Batch
 from overnight.ledger.connect import Ledger
 from overnight.ledger.errors import LedgerError
-from overnight.ledger.states import BatchState, ItemState, NightState, Outcome, RequestState
+from overnight.ledger.states import BatchState, ItemState, NightState, Outcome, Purpose, RequestState
 from overnight.tasks import NightTask
-
-Now = Callable[[], datetime]
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing can be done before `until`."""
-
-    until: datetime
-    why: str
 
 
 class BatchJob:
@@ -74,7 +64,8 @@ class BatchJob:
             return Wait(min(until, self.batch["cutoff_at"]), f"the breaker of {self.batch['model']} is open")
         with self.ledger.read() as conn:
             warming = self.batch["after_id"] and batches.state_of(conn, self.batch["after_id"])
-        cold = warming and warming not in (BatchState.ENDED, BatchState.LANDED, BatchState.REFUSED)
+        settled = (BatchState.ENDED, BatchState.LANDED, BatchState.REFUSED, BatchState.RELEASED)
+        cold = warming and warming not in settled
         if cold and now < self.batch["start_at"] + waits().delta("warm_up"):
             return Wait(now + waits().delta("room"), "the prompt cache is being warmed")
         return None
@@ -90,7 +81,10 @@ class BatchJob:
                 return Wait(now + waits().delta("room"), why)
             if batches.state_of(conn, self.batch_id) != BatchState.PLANNED:
                 return Wait(now + waits().delta("again"), "another run of this task is sending it")
-            if strayed := batches.strayed_items(conn, self.batch_id):
+            strayed = batches.strayed_items(conn, self.batch_id)
+            if strayed and self.batch["night_state"] == NightState.LOCKED:
+                return self._without(conn, strayed, now)
+            if strayed:
                 raise LedgerError(
                     f"Batch {self.batch['key']} was not sent: {len(strayed)} of its items are no longer locked in this night "
                     f"(items {strayed[:10]}); another night may have bought them. Nothing was bought here."
@@ -99,9 +93,24 @@ class BatchJob:
         self.reload()
         return None
 
+    def _without(self, conn: Connection, strayed: list[int], now: datetime) -> Wait:
+        """Rows that were changed since it was planned are not bought; the others are planned anew."""
+        left = batches.open_items(conn, self.batch)
+        reason = f"{len(strayed)} of its items were changed or went elsewhere; {len(left)} are planned anew"
+        counts = {"moved": len(left)}
+        batches.move(conn, self.batch, BatchState.REFUSED, actor=self.task.actor, now=now, error=reason, counts=counts)
+        if left:
+            purpose = Purpose(self.batch["purpose"])
+            vendor, model = self.batch["vendor"], self.batch["model"]
+            plan.again(conn, self.task, self.batch, dict.fromkeys(left), vendor=vendor, model=model, purpose=purpose, now=now)
+        return Wait(now, reason)
+
     def _send(self, now: Now) -> Wait | None:
         try:
             receipt = asyncio.run(self._create())
+        except Overtaken as overtaken:
+            self.reload()
+            return Wait(now() + waits().delta("again"), str(overtaken))
         except MaybeAccepted as lost:
             self._doubt(now())
             self._failed(f"the create lost its answer: {lost}", now())
@@ -110,11 +119,11 @@ class BatchJob:
             self._failed(str(busy), now())
             return self._put_off(str(busy), now(), busy.retry_after_s)
         except AuthFailed as refusal:
-            self._alert("key_refused", self._words(refusal, "It is tried again until the cutoff: mend the key."), now())
+            self.alert("key_refused", self._words(refusal, "It is tried again until the cutoff: mend the key."), now())
             return self._put_off(str(refusal), now(), waits().locked_out)
         except NotAccepted as refusal:
             self._move(BatchState.PLANNED, now())
-            self._alert("batch_refused", self._words(refusal, "Its items go to the next night."), now())
+            self.alert("batch_refused", self._words(refusal, "Its items go to the next night."), now())
             self._give_back(f"{self.batch['vendor']} refused it: {refusal}", now())
             return None
         self._accepted(receipt, now())
@@ -135,13 +144,20 @@ class BatchJob:
     def _failed(self, reason: str, now: datetime) -> None:
         if self.breaker.failed(reason[:500], now):
             said = f"{self.batch['model']} at {self.batch['vendor']} failed again and again ({reason[:300]})."
-            self._alert("breaker_open", f"{said} New work is held back, or goes to the workflow's fallback.", now)
+            self.alert("breaker_open", f"{said} New work is held back, or goes to the workflow's fallback.", now)
 
     async def _create(self) -> Receipt:
         async with clients.open_vendor(self.batch["vendor"]) as vendor:
             with self.ledger.read() as conn:
                 lines = (vendor.line(Line(**row)) for row in batches.lines(conn, self.batch_id))
-                return await vendor.submit(self._ticket(), lines)
+                return await vendor.submit(self._ticket(), lines, self._last_word)
+
+    def _last_word(self) -> None:
+        """An upload may take longer than another run of this task waits: who finds the intent no longer his creates nothing."""
+        with self.ledger.read() as conn:
+            now = batches.get(conn, self.batch_id)
+        if now["state"] != BatchState.SUBMITTING or now["intent_at"] != self.batch["intent_at"]:
+            raise Overtaken(f"batch {self.batch['key']} was taken over by another run while it was uploaded; nothing was bought")
 
     def _recover(self, now: Now) -> Wait | None:
         """The create's outcome is unknown: only a search that worked may free the batch for sending."""
@@ -154,7 +170,7 @@ class BatchJob:
             # "Cannot look" is not "not there".
             why = f"batch {self.batch['key']} may have been accepted, and could not be searched for: {error}"
             if now() >= quiet_at:
-                self._alert(
+                self.alert(
                     "in_doubt", f"{why}. It is held in doubt and not sent again; it is searched for until the cutoff.", now()
                 )
             return Wait(now() + waits().delta("again"), why)
@@ -191,6 +207,9 @@ class BatchJob:
     def _give_back(self, reason: str, now: datetime) -> None:
         """It will not be sent: what waited for it only goes to the next night; what it was to repair keeps its answer."""
         with self.ledger.write() as conn:
+            if batches.hold(conn, self.batch_id) != BatchState.PLANNED:
+                self.reload()  # another run of this task has sent it meanwhile
+                return
             night = nights.get(conn, self.batch["home_night_id"])
             locked = nights.still_inside(conn, night["id"]).get(ItemState.LOCKED, [])
             mine = sorted(set(locked) & set(batches.open_items(conn, self.batch)))
@@ -228,11 +247,14 @@ class BatchJob:
         reason = f"batch {self.batch['key']} makes no progress since {self.batch['submitted_at'].isoformat()}"
         self.breaker.trip(reason, now())
         with self.ledger.read() as conn:
-            cut_before = sum(row["cancelled_at"] is not None for row in batches.of_shard(conn, self.batch))
-        another = cut_before < len(self.task.workflow.models()) - 1
+            earlier = [row for row in batches.of_shard(conn, self.batch) if row["landing_night_id"] is None]
+        cut_before = sum(row["cancelled_at"] is not None for row in earlier)
+        # A vendor that tells nothing of a running batch may be at work on it: said, but not cut.
+        silent = not vendor_class(self.batch["vendor"]).facts.reports_progress
+        another = not silent and cut_before < len(self.task.workflow.models()) - 1
         following = "It is cancelled and the rest goes to the fallback." if another else "It is waited for."
         said = f"{self.batch['model']} at {self.batch['vendor']} is stuck: {reason}. {following}"
-        self._alert("model_stuck", said, now())
+        self.alert("model_stuck", said, now())
         if another:
             self.cut(now=now)
 
@@ -248,7 +270,7 @@ class BatchJob:
         self.note(error=reason[:500])
         said = f"Batch {self.batch['key']} ({self.batch['vendor_batch_id']}) cannot be asked for: {reason}."
         kept = "It is accepted and will be billed once; its answers stay at the vendor."
-        self._alert("cannot_ask", f"{said} {kept} Mend the cause (the key, the address); it is asked again by itself.", now())
+        self.alert("cannot_ask", f"{said} {kept} Mend the cause (the key, the address); it is asked again by itself.", now())
 
     async def _cancel(self) -> None:
         async with clients.open_vendor(self.batch["vendor"]) as vendor:
@@ -291,7 +313,7 @@ class BatchJob:
             nights.leave(conn, night, mine, Outcome.CARRIED_OVER, actor=self.task.actor, now=now(), reason=reason, in_doubt=True)
         if mine:
             said = f"Batch {self.batch['key']} has not settled by the export: {len(mine)} items go out of this night without it."
-            self._alert("unsettled", f"{said} They are not sent again; what the vendor finished lands in the next night.", now())
+            self.alert("unsettled", f"{said} They are not sent again; what the vendor finished lands in the next night.", now())
         return {"carried_over_in_doubt": len(mine)}
 
     def land(self, *, now: Now) -> dict[str, int]:
@@ -319,7 +341,7 @@ class BatchJob:
                 self.breaker.worked(now)
             return
         self._failed(f"whole batch failed: {self.batch['error']}", now)
-        self._alert(
+        self.alert(
             "batch_failed",
             f"{self.batch['vendor']} failed the whole batch {self.batch['vendor_batch_id']}: {self.batch['error']}. "
             f"Nothing of it was billed; its {counts.get('missing', 0)} items are asked again if time remains, else carried over.",
@@ -345,7 +367,8 @@ class BatchJob:
         intent = self.batch["intent_at"] or utcnow()
         return Ticket(self.batch["key"], self.batch["model"], self.batch["request_count"], intent)
 
-    def _alert(self, kind: str, message: str, now: datetime) -> None:
+    def alert(self, kind: str, message: str, now: datetime) -> None:
+        """One more trouble of this night, for people."""
         notifier.night_alert(
             self.ledger, kind, self.task.workflow.name, self.batch["night"], self.task.run_id, message, now=now
         )  # fmt: skip

@@ -26,6 +26,7 @@ from overnight.ledger.states import AnswerState, Purpose
 from overnight.tasks import NightTask
 from overnight.workflow import Workflow
 
+OVER_BUDGET = "over tonight's budget; goes to the next night"
 WARM_UP_PAYS_FROM = 4
 """Requests: one write at twice the price, every other read at a tenth, against all of them at the plain price."""
 
@@ -173,7 +174,7 @@ def _write(
     cuts = list(shards.cut(_sized(asked, packed), asked.facts, task.workflow.shard_requests, enqueued_tokens(asked)))
     warm = where.purpose is Purpose.FIRST and asked.cached and len(packed) >= WARM_UP_PAYS_FROM
     if warm:
-        cuts = [[cuts[0][0]], cuts[0][1:], *cuts[1:]]
+        cuts = [[cuts[0][0]], *([cuts[0][1:]] if len(cuts[0]) > 1 else []), *cuts[1:]]
     first_id = None
     for number, shard in enumerate(cuts[:1] if where.only_one else cuts):
         purpose = Purpose.WARM_UP if warm and number == 0 else where.purpose

@@ -83,8 +83,8 @@ def after_error(
         return Decision(Next.FAIL, reason=str(error))
     pause = min(interval_s * 2 ** min(misses, 16), SLOWEST_S)
     if isinstance(error, TryLater) and error.retry_after_s is not None:
-        # Never earlier than the vendor asks for, even past the end of the wait.
-        return Decision(Next.WAIT, max(error.retry_after_s, jittered(pause, dice)), str(error))
+        # Never earlier than the vendor asks for; but the wait ends at its end (the watch lets no look through till then).
+        return Decision(Next.WAIT, _no_later_than(until, now, max(error.retry_after_s, jittered(pause, dice))), str(error))
     return Decision(Next.WAIT, _no_later_than(until, now, jittered(pause, dice)), str(error))
 
 

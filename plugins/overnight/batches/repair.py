@@ -4,16 +4,18 @@ Invalid answers and transient failures are asked again while time and money rema
 the check's own words go with the request. Requests the vendor called bad, and refusals, are not: they would end the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
+
 from overnight.batches import plan
 from overnight.batches.breaker import Breaker
-from overnight.batches.job import BatchJob, Now
-from overnight.batches.waits import waits
-from overnight.ledger import answers, batches
-from overnight.ledger.states import AnswerState, BatchState, ItemState, Purpose
+from overnight.batches.job import BatchJob
+from overnight.batches.waits import Now, waits
+from overnight.ledger import answers, batches, money, nights
+from overnight.ledger.states import AnswerState, BatchState, ItemState, Outcome, Purpose
 
 WORTH = timedelta(minutes=10)
 """Before the cutoff: a batch sent later than this would mostly be bought to be cancelled."""
@@ -27,18 +29,35 @@ def follow_up(job: BatchJob, *, now: Now) -> bool:
     if job.batch["state"] != BatchState.LANDED or now() + WORTH * _scale() >= job.batch["cutoff_at"]:
         return False
     with job.ledger.write() as conn:
+        money.hold(conn)
         bad = [row for row in answers.newest_of_shard(conn, job.batch) if _worth_asking(row)]
         tried = answers.repairs_of(conn, job.batch["home_night_id"], [row["item_id"] for row in bad])
         free = _costs_no_try(conn, job)
         again = {row["item_id"]: row for row in bad if free or tried.get(row["item_id"], 0) < job.task.workflow.repairs}
-        if not again:
+        problems = {i: _problem(row) for i, row in again.items()} | dict.fromkeys(batches.unsent_items(conn, job.batch))
+        if not problems:
             return False
-        vendor, model, purpose = _whom(job, now())
+        vendor, model = _whom(job, now())
+        purpose = Purpose.FALLBACK if free or not again else Purpose.REPAIR
         planned = plan.again(
-            conn, job.task, job.batch, {i: _problem(row) for i, row in again.items()}, vendor=vendor, model=model,
-            purpose=purpose, limits=_limits(job, again), not_before_at=_pause(job, now()), now=now(),
+            conn, job.task, job.batch, problems, vendor=vendor, model=model, purpose=purpose, limits=_limits(job, again),
+            not_before_at=_pause(job, now()), now=now(),
         )  # fmt: skip
+        unpaid = _not_covered(conn, job, planned.over_budget, now())
+    _say(job, unpaid, now())
     return bool(planned.batch_ids)
+
+
+def _not_covered(conn: Connection, job: BatchJob, over_budget: Sequence[int], now: datetime) -> int:
+    """Items that were never asked and that the budget does not cover wait for the next night; repairs are simply not bought."""
+    unsent = sorted(set(over_budget) & set(batches.unsent_items(conn, job.batch)))
+    night = nights.get(conn, job.batch["home_night_id"])
+    return nights.leave(conn, night, unsent, Outcome.CARRIED_OVER, actor=job.task.actor, now=now, reason=plan.OVER_BUDGET)
+
+
+def _say(job: BatchJob, unpaid: int, now: datetime) -> None:
+    if unpaid:
+        job.alert("over_budget", f"{unpaid} items wait for the next night: the budget does not cover the fallback's price.", now)
 
 
 def moved_to_fallback(job: BatchJob, *, now: Now) -> bool:
@@ -50,15 +69,23 @@ def moved_to_fallback(job: BatchJob, *, now: Now) -> bool:
     if other is None:
         return False
     with job.ledger.write() as conn:
-        items = batches.open_items(conn, batch)
-        vendor, model = other
+        money.hold(conn)
+        if batches.hold(conn, job.batch_id) != BatchState.PLANNED:
+            job.reload()  # another run of this task has sent it meanwhile
+            return False
+        items, (vendor, model) = batches.open_items(conn, batch), other
+        known = {row["item_id"]: row for row in answers.newest_of_shard(conn, batch)}
+        again = {i: known[i] for i in items if i in known and known[i]["item_state"] == ItemState.ANSWERED}
         reason = f"{batch['model']} is held back; asked of {model} instead"
         batches.move(
             conn, batch, BatchState.REFUSED, actor=job.task.actor, now=now(), error=reason, counts={"moved": len(items)}
         )  # fmt: skip
-        plan.again(
-            conn, job.task, batch, dict.fromkeys(items), vendor=vendor, model=model, purpose=Purpose.FALLBACK, now=now()
+        planned = plan.again(
+            conn, job.task, batch, {i: _problem(again[i]) if i in again else None for i in items}, vendor=vendor, model=model,
+            purpose=Purpose.REPAIR if again else Purpose.FALLBACK, limits=_limits(job, again), now=now(),
         )  # fmt: skip
+        unpaid = _not_covered(conn, job, planned.over_budget, now())
+    _say(job, unpaid, now())
     job.reload()
     return True
 
@@ -75,24 +102,24 @@ def _problem(row: Any) -> str | None:
     return str(row["error"])[:500] if row["state"] in INVALID else None
 
 
-def _costs_no_try(conn: Any, job: BatchJob) -> bool:
-    """A stuck batch and one that its vendor failed as a whole are not the items' fault."""
-    if _was_stuck(job):
+def _costs_no_try(conn: Connection, job: BatchJob) -> bool:
+    """A batch that was cut, and one that its vendor failed as a whole, are not the items' fault."""
+    if job.batch["cancelled_at"] is not None:
         return True
     failures = sum(1 for b in batches.of_shard(conn, job.batch) if b["error"] and b["state"] == BatchState.LANDED)
     return bool(job.batch["error"]) and failures <= WHOLE_FAILURES
 
 
 def _was_stuck(job: BatchJob) -> bool:
-    return job.batch["cancelled_at"] is not None and job.batch["cancelled_at"] < job.batch["cutoff_at"]
+    """Cut before this night's cutoff; one that an earlier night cut at its own is no sign of trouble."""
+    cut_at, adopted = job.batch["cancelled_at"], job.batch["landing_night_id"] is not None
+    return cut_at is not None and not adopted and bool(cut_at < job.batch["cutoff_at"])
 
 
-def _whom(job: BatchJob, now: datetime) -> tuple[str, str, Purpose]:
-    own = (job.batch["vendor"], job.batch["model"])
-    free = _was_stuck(job) or bool(job.batch["error"])
-    if job.breaker.open_until(now) is not None and (other := _fallback(job, now)):
-        return (*other, Purpose.FALLBACK)
-    return (*own, Purpose.FALLBACK if free else Purpose.REPAIR)
+def _whom(job: BatchJob, now: datetime) -> tuple[str, str]:
+    troubled = _was_stuck(job) or job.breaker.open_until(now) is not None
+    other = _fallback(job, now) if troubled else None
+    return other or (job.batch["vendor"], job.batch["model"])
 
 
 def _fallback(job: BatchJob, now: datetime) -> tuple[str, str] | None:

@@ -7,9 +7,8 @@ from typing import Any, NoReturn
 
 from airflow.sdk import BaseOperator
 
-from overnight.batches.job import Wait
 from overnight.batches.shard import Shard, Watch
-from overnight.batches.waits import waits
+from overnight.batches.waits import Wait, waits
 from overnight.clock import utcnow
 from overnight.ledger.connect import open_ledger
 from overnight.tasks import open_task

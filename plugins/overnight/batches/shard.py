@@ -9,8 +9,8 @@ from datetime import datetime
 
 from overnight.batches import repair
 from overnight.batches.errors import VendorError
-from overnight.batches.job import BatchJob, Now, Wait
-from overnight.batches.waits import waits
+from overnight.batches.job import BatchJob
+from overnight.batches.waits import Now, Wait, waits
 from overnight.ledger import batches, nights
 from overnight.ledger.connect import Ledger
 from overnight.ledger.states import BatchState, NightState

@@ -34,6 +34,7 @@ class VendorFacts:
     client_from: str | None = None  # "module:Hook.method" of the official provider's hook, where it has one
     sdk: str | None = None  # the module of the official SDK, imported ahead of its use where a loop must not wait for it
     enqueued_tokens: int | None = None  # a low tier's limit of input tokens waiting at once, a model; brand.yaml overrides it
+    reports_progress: bool = False  # whether a running batch tells how much of it is done
     status_calls: int = 32  # looks in flight at once; more than any number of hung ones we expect
     marks_cache: bool = False  # whether a request says which prefix is to be cached (others cache by themselves)
     long_write_factor: Decimal = Decimal(1)  # price of a token written to the hour-long cache / price of a plain one
@@ -160,6 +161,10 @@ class Rows:
         self.rest = b""
 
 
+def go_ahead() -> None:
+    """Nothing stands in the way."""
+
+
 class Vendor(ABC):
     """One vendor's batch API, async. Errors leave as those of `batches.errors`."""
 
@@ -177,8 +182,12 @@ class Vendor(ABC):
         """Check key and model without buying anything."""
 
     @abstractmethod
-    async def submit(self, ticket: Ticket, lines: Iterable[bytes]) -> Receipt:
+    async def submit(self, ticket: Ticket, lines: Iterable[bytes], last_word: Callable[[], None] = go_ahead) -> Receipt:
         """Create the batch, once, without retries.
+
+        Args:
+            last_word: called right before the one call that buys, after uploads that may take minutes; it raises where the
+                batch is no longer ours to create.
 
         Raises:
             NotAccepted: nothing was created.

@@ -1,8 +1,19 @@
 """How long we wait for what. One place; a rehearsal, whose batches end in seconds, shortens them by environment variables."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+Now = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing can be done before `until`."""
+
+    until: datetime
+    why: str
 
 
 @dataclass(frozen=True, slots=True)

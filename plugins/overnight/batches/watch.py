@@ -29,10 +29,12 @@ class Watcher:
         self._making = asyncio.Lock()
 
     async def look(self, vendor_batch_id: str) -> Progress:
-        """One look at one batch, when the vendor lets us and a place is free."""
+        """One look at one batch, when a place is free; `TryLater` at once while the vendor wants quiet."""
         async with self.free:
-            # Inside: a look that waited for its place may have been overtaken by a Retry-After.
-            await self._quiet()
+            # Inside: a look that waited for its place may have been overtaken by a Retry-After. It does not sleep here: its
+            # own cutoff may come first.
+            if (pause := self.resume_at - time.monotonic()) > 0:
+                raise TryLater("the vendor asked for quiet", pause)
             try:
                 async with asyncio.timeout(min(LOOK_TIMEOUT_S, call_timeout_s())):
                     return await (await self._connected()).poll(vendor_batch_id)
@@ -45,13 +47,6 @@ class Watcher:
             except AuthFailed:
                 await self.close()  # the next look reads the connection anew: somebody may have mended the key
                 raise
-
-    async def _quiet(self) -> None:
-        """Sleep as long as the vendor asked for; another look may be told to wait longer meanwhile."""
-        pause = self.resume_at - time.monotonic()
-        if pause > 0:
-            await asyncio.sleep(pause)
-            await self._quiet()
 
     async def _connected(self) -> Vendor:
         async with self._making:

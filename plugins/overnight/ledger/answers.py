@@ -156,9 +156,15 @@ def newest_of_shard(conn: Connection, batch: Row) -> list[Row]:
 def reusable(conn: Connection, workflow: str, keys: Iterable[str]) -> dict[str, Row]:
     """Valid answers to the same questions (same prompt, model and input), by key, the newest of each.
 
-    One that a reviewer sent back is not given again.
+    One that a reviewer sent back, for whichever of the items that shared it, is not given again.
     """
     found: dict[str, Row] = {}
+    asked, copy = request_items.alias(), answers.alias()
+    back = items.alias()
+    sent_back = select(asked.c.input_key).join(back, back.c.id == asked.c.item_id)
+    sent_back = sent_back.where(back.c.rounds > 0, asked.c.input_key.is_not(None))
+    copies_sent_back = select(copy.c.reused_from).join(back, back.c.id == copy.c.item_id)
+    copies_sent_back = copies_sent_back.where(back.c.rounds > 0, copy.c.reused_from.is_not(None))
     for chunk in transitions.chunks(keys, transitions.CHUNK):
         query = (
             select(
@@ -173,7 +179,8 @@ def reusable(conn: Connection, workflow: str, keys: Iterable[str]) -> dict[str, 
             .join(requests, requests.c.id == answers.c.request_id)
             .join(batches, batches.c.id == requests.c.batch_id)
             .where(request_items.c.input_key.in_(chunk), answers.c.state == AnswerState.VALID, items.c.workflow == workflow)
-            .where(batches.c.state == BatchState.LANDED, items.c.rounds == 0, answers.c.reused_from.is_(None))
+            .where(batches.c.state == BatchState.LANDED, answers.c.reused_from.is_(None))
+            .where(request_items.c.input_key.not_in(sent_back), answers.c.id.not_in(copies_sent_back))
             .order_by(answers.c.id)
         )  # fmt: skip
         found |= {row["input_key"]: row for row in conn.execute(query).mappings()}
@@ -191,16 +198,17 @@ def reuse(
     transitions.move(conn, "item", ids, ItemState.ANSWERED, workflow=workflow, actor=actor, now=now, detail=detail)
 
 
-def follow(conn: Connection, batch_id: int, night_id: int) -> list[int]:
+def follow(conn: Connection, batch: Row, night_id: int) -> list[int]:
     """A batch that was half landed when its night went on lands the rest in another: what is there goes with it.
 
     Returns:
         The items that have their answer already.
     """
-    mine = select(requests.c.id).where(requests.c.batch_id == batch_id)
+    mine = select(requests.c.id).where(requests.c.batch_id == batch["id"])
     landed = answers.c.request_id.in_(mine) & answers.c.reused_from.is_(None)
     ids = list(conn.execute(select(answers.c.item_id).where(landed)).scalars())
     conn.execute(update(answers).where(landed).values(night_id=night_id))
     for chunk in transitions.chunks(ids, transitions.CHUNK):
-        conn.execute(update(findings).where(findings.c.item_id.in_(chunk)).values(night_id=night_id))
+        its = (findings.c.night_id == batch["home_night_id"]) & (findings.c.attempt == batch["attempt"])
+        conn.execute(update(findings).where(findings.c.item_id.in_(chunk), its).values(night_id=night_id))
     return ids

@@ -106,9 +106,27 @@ def of_shard(conn: Connection, batch: Batch) -> list[Row]:
     return list(conn.execute(query.order_by(batches.c.attempt)).mappings())
 
 
+def unsent_items(conn: Connection, batch: Batch) -> list[int]:
+    """Items of a shard that are locked in the batch's night and in no batch that was sent: what a fallback left over."""
+    mine = select(batches.c.id).where(batches.c.step_id == batch["step_id"], batches.c.shard == batch["shard"])
+    wanted = select(request_items.c.item_id).where(
+        request_items.c.request_id.in_(select(requests.c.id).where(requests.c.batch_id.in_(mine)))
+    )
+    query = select(items.c.id).where(
+        items.c.id.in_(wanted), items.c.night_id == batch["home_night_id"], items.c.state == ItemState.LOCKED
+    )
+    return list(conn.execute(query.order_by(items.c.id)).scalars())
+
+
 def state_of(conn: Connection, batch_id: int) -> str:
     """Where one batch is."""
     state: str = conn.execute(select(batches.c.state).where(batches.c.id == batch_id)).scalar_one()
+    return state
+
+
+def hold(conn: Connection, batch_id: int) -> str:
+    """The same, and nobody else changes it until the caller commits."""
+    state: str = conn.execute(select(batches.c.state).where(batches.c.id == batch_id).with_for_update()).scalar_one()
     return state
 
 
@@ -188,16 +206,15 @@ def unsettled_items(conn: Connection, night_id: int) -> set[int]:
 
 
 def unsettled_before(conn: Connection, workflow: str, night_id: int) -> list[int]:
-    """Batches of a workflow's earlier nights that a vendor may still answer for, with items that wait in doubt."""
+    """Batches of a workflow's earlier, finished nights that a vendor may still answer for.
+
+    Also one whose every row was changed meanwhile: it was paid for, and belongs on its night's bill.
+    """
     query = (
         select(batches.c.id)
         .join(nights, nights.c.id == _home)
-        .join(requests, requests.c.batch_id == batches.c.id)
-        .join(request_items, request_items.c.request_id == requests.c.id)
-        .join(items, items.c.id == request_items.c.item_id)
         .where(nights.c.workflow == workflow, nights.c.id != night_id, batches.c.state.in_(_UNSETTLED))
-        .where(items.c.state == ItemState.CARRIED_OVER, items.c.in_doubt)
-        .group_by(batches.c.id)
+        .where(nights.c.state.not_in((NightState.OPEN, NightState.LOCKED)))
     )
     return sorted(conn.execute(query).scalars())
 
@@ -251,7 +268,7 @@ def release(conn: Connection, key: str, *, by: str, reason: str, now: datetime) 
         )
     ids = doubtful_items(conn, batch["id"])
     actor = Actor("human", by)
-    move(conn, batch, BatchState.REFUSED, actor=actor, now=now, error=f"given up by {by}: {reason}"[:500])
+    move(conn, batch, BatchState.RELEASED, actor=actor, now=now, error=f"given up by {by}: {reason}"[:500])
     conn.execute(update(items).where(items.c.id.in_(ids)).values(in_doubt=False))
     detail = {"batch": key, "reason": reason[:200]}
     entries = (audit.Entry("release", "item", str(item_id), detail=detail) for item_id in ids)

@@ -64,7 +64,8 @@ class BatchState(StrEnum):
     CANCELLING = "cancelling"
     ENDED = "ended"
     LANDED = "landed"
-    REFUSED = "refused"
+    REFUSED = "refused"  # never sent
+    RELEASED = "released"  # a person gave it up: its vendor never settled it
 
 
 class Purpose(StrEnum):
@@ -133,14 +134,15 @@ MOVES: Final[dict[str, dict[str, frozenset[str]]]] = {
     },
     "batch": {
         _B.PLANNED: frozenset({_B.SUBMITTING, _B.REFUSED}),
-        _B.SUBMITTING: frozenset({_B.SUBMITTED, _B.IN_DOUBT, _B.REFUSED, _B.PLANNED}),
-        # → refused from any of these: a person gave it up (`bin/overnight release`)
-        _B.IN_DOUBT: frozenset({_B.SUBMITTED, _B.PLANNED, _B.REFUSED}),
-        _B.SUBMITTED: frozenset({_B.ENDED, _B.CANCELLING, _B.REFUSED}),
-        _B.CANCELLING: frozenset({_B.ENDED, _B.REFUSED}),
-        _B.ENDED: frozenset({_B.LANDED, _B.REFUSED}),
+        _B.SUBMITTING: frozenset({_B.SUBMITTED, _B.IN_DOUBT, _B.PLANNED, _B.RELEASED}),
+        # What may be at a vendor is never `refused` (and never given back): only a person may release it.
+        _B.IN_DOUBT: frozenset({_B.SUBMITTED, _B.PLANNED, _B.RELEASED}),
+        _B.SUBMITTED: frozenset({_B.ENDED, _B.CANCELLING, _B.RELEASED}),
+        _B.CANCELLING: frozenset({_B.ENDED, _B.RELEASED}),
+        _B.ENDED: frozenset({_B.LANDED, _B.RELEASED}),
         _B.LANDED: frozenset(),
         _B.REFUSED: frozenset(),
+        _B.RELEASED: frozenset(),
     },
 }
 """kind → state → the states that may follow. `in_doubt → planned` is legal only after the vendor was searched."""

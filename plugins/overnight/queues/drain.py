@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from overnight.alerts import notifier
 from overnight.clock import utcnow
-from overnight.ledger import answers, batches, nights, queue, transitions
+from overnight.ledger import answers, batches, money, nights, queue, transitions
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
 from overnight.ledger.states import ItemState, NightState, Outcome
@@ -22,7 +22,6 @@ from overnight.queues.source import Reading, RowAnswer, source
 from overnight.tasks import NightTask, open_task
 from overnight.workflow import Workflow
 
-OVER_BUDGET = "over tonight's budget; goes to the next night"
 _SAID = {
     ItemState.LOCKED: "locked for the night of {night}",
     ItemState.SUBMITTED: "in the night of {night}",
@@ -71,6 +70,8 @@ def drain(ledger: Ledger, task: NightTask, *, now: datetime) -> list[int]:
 
 
 def _say_over_budget(ledger: Ledger, task: NightTask, night: Night, *, now: datetime) -> None:
+    from overnight.batches.plan import OVER_BUDGET
+
     with ledger.read() as conn:
         over = nights.leaving_because(conn, night["id"], OVER_BUDGET)
     if over:
@@ -85,6 +86,7 @@ def _say_over_budget(ledger: Ledger, task: NightTask, night: Night, *, now: date
 def _lock(conn: Connection, task: NightTask, night: Night, reading: Reading, *, now: datetime) -> None:
     workflow, actor = task.workflow, task.actor
     common: dict[str, Any] = {"workflow": workflow.name, "actor": actor, "now": now}
+    money.hold(conn)  # first, as every writer that asks for money: two that hold one another's locks would wait for ever
     found = _sorted(conn, workflow, reading)
     _take(conn, task, found, night, **common)
     late, answered = _adopt(conn, task, night)
@@ -118,7 +120,7 @@ def _adopt(conn: Connection, task: NightTask, night: Night) -> tuple[list[int], 
     answered: set[int] = set()
     for batch_id in batches.unsettled_before(conn, task.workflow.name, night["id"]):
         late += batches.doubtful_items(conn, batch_id)
-        answered |= set(answers.follow(conn, batch_id, night["id"]))
+        answered |= set(answers.follow(conn, batches.get(conn, batch_id), night["id"]))
         batches.note(conn, batch_id, landing_night_id=night["id"])
     return late, sorted(answered & set(late))
 
@@ -172,7 +174,7 @@ def _plan(conn: Connection, task: NightTask, night: Night, step_id: int, items: 
 
     planned = plan.first(conn, task, night, step_id, items, now=now)
     nights.leave(
-        conn, night, planned.over_budget, Outcome.CARRIED_OVER, actor=task.actor, now=now, reason=OVER_BUDGET
+        conn, night, planned.over_budget, Outcome.CARRIED_OVER, actor=task.actor, now=now, reason=plan.OVER_BUDGET
     )  # fmt: skip
     return planned
 

@@ -123,7 +123,7 @@ class Faulty:
             await asyncio.sleep(HUNG_S)
         elif create and fault.strikes(profile.lost_creates, "lost"):
             await self.app(scope, receive, _swallow)
-            raise Dropped
+            await drop(send)
         elif method == "POST" and fault.strikes(profile.broken_after, f"after {kind}"):
             await self.app(scope, receive, _swallow)
             await _unwell(path)(scope, receive, send)
@@ -169,6 +169,12 @@ def _unwell(path: str) -> Response:
     if path.startswith("/openai"):
         return openai_api.error(500, "The server had an error.", "server_error", None)
     return gemini_api.error(503, "The service is currently unavailable.")
+
+
+async def drop(send: Any) -> None:
+    """Close the connection in the middle of an answer (an error before its first byte would be answered with a 500)."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000000")]})
+    raise Dropped
 
 
 async def _swallow(_message: Any) -> None:

@@ -30,6 +30,7 @@ from overnight.batches.vendor import (
     VendorFacts,
     Verdict,
     call_timeout_s,
+    go_ahead,
 )
 
 UPLOAD_CALLS = 10  # a create with 256 MB may take as long as ten small calls: ten minutes
@@ -90,7 +91,7 @@ class AnthropicVendor(Vendor):
         async with _errors():
             await self._call().models.retrieve(model)
 
-    async def submit(self, ticket: Ticket, lines: Iterable[bytes]) -> Receipt:
+    async def submit(self, ticket: Ticket, lines: Iterable[bytes], last_word: Callable[[], None] = go_ahead) -> Receipt:
         """One POST. Its body is written to a file first and streamed from there: the SDK's own `create` takes a list, and a
         night of 256 MB would stand in memory three times over.
         """
@@ -98,7 +99,8 @@ class AnthropicVendor(Vendor):
 
         with tempfile.TemporaryFile() as body:
             size = _write_body(body, lines)
-            async with _errors():
+            last_word()
+            async with _errors(total_s=UPLOAD_CALLS * call_timeout_s()):
                 batch = await self._call(UPLOAD_CALLS * call_timeout_s()).post(
                     "/v1/messages/batches",
                     cast_to=MessageBatch,
@@ -220,11 +222,11 @@ def _read_message(custom_id: str, message: dict[str, Any]) -> Result:
     )
 
 
-def _errors(*, looking: bool = False) -> AbstractAsyncContextManager[None]:
+def _errors(*, looking: bool = False, total_s: float | None = None) -> AbstractAsyncContextManager[None]:
     import anthropic
     import httpx2  # what this SDK speaks HTTP with; a stream that breaks lets its errors through
 
-    return translated(anthropic.AnthropicError, httpx2.HTTPError, looking=looking)
+    return translated(anthropic.AnthropicError, httpx2.HTTPError, looking=looking, total_s=total_s)
 
 
 VENDOR = AnthropicVendor

@@ -29,6 +29,7 @@ from overnight.batches.vendor import (
     VendorFacts,
     Verdict,
     call_timeout_s,
+    go_ahead,
 )
 
 UPLOAD_CALLS = 10  # an upload of 200 MB may take as long as ten small calls: ten minutes
@@ -54,6 +55,7 @@ class OpenAIVendor(Vendor):
         batch_rate=Decimal("0.5"),
         sdk="openai.resources",  # the SDK loads it on first use: a second that no loop has
         client_from="airflow.providers.openai.hooks.openai:OpenAIHook.aget_conn",
+        reports_progress=True,
         enqueued_tokens=2_000_000,  # tier 1 of the small models; a brand's own tier goes into brand.yaml
     )
 
@@ -75,10 +77,11 @@ class OpenAIVendor(Vendor):
         async with _errors():
             await self._call().models.retrieve(model)
 
-    async def submit(self, ticket: Ticket, lines: Iterable[bytes]) -> Receipt:
+    async def submit(self, ticket: Ticket, lines: Iterable[bytes], last_word: Callable[[], None] = go_ahead) -> Receipt:
         """Upload the file (which buys nothing), then create the batch, once."""
         file_id = await self._upload(lines)
-        async with _errors():
+        last_word()
+        async with _errors(total_s=UPLOAD_CALLS * call_timeout_s()):
             batch = await self._call().batches.create(
                 input_file_id=file_id,
                 endpoint=ENDPOINT,
@@ -194,11 +197,11 @@ def _verdict(status: str, why: str | None, *, refused: bool) -> Verdict:
     return Verdict.SUCCEEDED if status == "completed" else Verdict.ERRORED
 
 
-def _errors(*, looking: bool = False) -> AbstractAsyncContextManager[None]:
+def _errors(*, looking: bool = False, total_s: float | None = None) -> AbstractAsyncContextManager[None]:
     import httpx
     import openai
 
-    return translated(openai.OpenAIError, httpx.HTTPError, looking=looking)
+    return translated(openai.OpenAIError, httpx.HTTPError, looking=looking, total_s=total_s)
 
 
 VENDOR = OpenAIVendor
