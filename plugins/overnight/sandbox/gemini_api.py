@@ -80,7 +80,8 @@ async def take_bytes(request: Request) -> Response:
     """POST to the upload's own address, in one or more chunks; the last one finalizes."""
     file_id, body = request.path_params["id"], await request.body()
     final = "finalize" in request.headers.get("x-goog-upload-command", "")
-    _store(request).append_file(VENDOR, file_id, body)
+    offset = int(request.headers.get("x-goog-upload-offset", 0))
+    _store(request).append_file(VENDOR, file_id, body, offset)
     shown = {"file": _shown_file(request, file_id)} if final else {}
     return JSONResponse(shown, headers={"x-goog-upload-status": "final" if final else "active"})
 

@@ -108,11 +108,14 @@ class Store:
             row = (file_id, vendor, name, purpose, mime, time.time(), content)
             self._db.execute("INSERT INTO files (id,vendor,name,purpose,mime,created,content) VALUES (?,?,?,?,?,?,?)", row)
 
-    def append_file(self, vendor: str, file_id: str, more: bytes) -> None:
-        """Add the next chunk of an upload that comes in several."""
+    def append_file(self, vendor: str, file_id: str, more: bytes, offset: int) -> None:
+        """Add the next chunk of an upload that comes in several; what is there already is not taken twice."""
         with self._lock, self._db:
+            query = "SELECT length(content) AS size FROM files WHERE vendor=? AND id=?"
+            row = self._db.execute(query, (vendor, file_id)).fetchone()
+            new = more[max(0, int(row["size"]) - offset) :] if row else b""
             query = "UPDATE files SET content = CAST(content || ? AS BLOB) WHERE vendor=? AND id=?"
-            self._db.execute(query, (more, vendor, file_id))
+            self._db.execute(query, (new, vendor, file_id))
 
     def file(self, vendor: str, file_id: str) -> sqlite3.Row | None:
         """One upload, unless deleted."""
