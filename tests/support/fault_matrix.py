@@ -22,7 +22,7 @@ from overnight.sandbox.profiles import PROFILES
 from tests.support.faultline import MODELS, Case, run_case, warm_up
 
 KILLS = ("commit", "before", "after")
-POINTS = {"commit": 19, "before": 17, "after": 17}
+POINTS = {"commit": 21, "before": 17, "after": 17}
 """One more than a night without faults has of each (a test holds this to the truth): each of them is a place to die."""
 
 
@@ -95,7 +95,11 @@ def main(arguments: list[str]) -> int:
         known = json.loads(wanted.results.read_text()) if wanted.results.exists() else {}
         wanted.results.write_text(json.dumps({**known, "faults": said}, indent=2) + "\n")
     return (
-        0 if len(reports) == len(cases) and not said["bad_runs"] and not said["nights_with_more_points_than_are_killed_at"] else 1
+        0
+        if (wanted.part or len(reports) == len(cases))
+        and not said["bad_runs"]
+        and not said["nights_with_more_points_than_are_killed_at"]
+        else 1
     )
 
 
