@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -180,3 +181,13 @@ def closed_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@pytest.fixture
+def desk(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """The review services on a local server of one's own, with connections to them and to its vendors."""
+    from tests.support.desk import Desk
+
+    connect(monkeypatch, sandbox.hosts)
+    monkeypatch.setenv("OVERNIGHT_REVIEW_DIR", str(tmp_path / "review"))
+    return Desk(sandbox, monkeypatch)

@@ -1,6 +1,7 @@
 """What is the brand's and not one workflow's: its name, its time zone, its voice. Read from `include/brand.yaml`."""
 
 import os
+from datetime import time
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,9 @@ class Brand(BaseModel):
     voice: str = Field(min_length=1, max_length=4000)
     banned_phrases: tuple[str, ...] = ()
     budget_usd: Decimal | None = Field(default=None, ge=0)  # all workflows of one night together; null: no such limit
+    source: str = "csv"  # where people queue, unless a workflow says otherwise: csv, sheets, notion, airtable, sql
+    surface: str = "page"  # where people review, unless a workflow says otherwise: page, sheets, notion, airtable, xlsx
+    review_ends: time = time(13, 0)  # when the review block is over: what is undecided then waits for the next morning
     enqueued_tokens: dict[str, dict[str, int]] = Field(default_factory=dict)  # vendor → model → what its tier lets wait
 
     @field_validator("timezone")
@@ -46,8 +50,9 @@ def include_dir() -> Path:
 
 @lru_cache(maxsize=1)
 def brand() -> Brand:
-    """The brand of this deployment; OVERNIGHT_TIMEZONE overrides the file's zone."""
+    """The brand of this deployment; OVERNIGHT_TIMEZONE, _SOURCE and _SURFACE override the file."""
     settings: dict[str, Any] = yaml.safe_load((include_dir() / "brand.yaml").read_text(encoding="utf-8"))
-    if zone := os.environ.get("OVERNIGHT_TIMEZONE"):
-        settings["timezone"] = zone
+    for name in ("timezone", "source", "surface"):
+        if value := os.environ.get(f"OVERNIGHT_{name.upper()}"):
+            settings[name] = value
     return Brand.model_validate(settings)

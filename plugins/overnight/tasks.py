@@ -1,8 +1,9 @@
 """What every task of a night needs at its start: its workflow, its policy, its run, and who it acts as."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from overnight.brand import brand
 from overnight.governance import policy as policies
 from overnight.governance.policy import Policy
 from overnight.ledger.audit import Actor
@@ -24,7 +25,13 @@ def make_task(name: str, *, run_id: str, task_id: str) -> NightTask:
     """The task of a workflow's run; reads the policy anew, so a change of it holds from the next task on."""
     policy, policy_hash = policies.load(name)
     actor = Actor("agent", name, run_id=run_id, task_id=task_id, policy_hash=policy_hash)
-    return NightTask(workflow(name), policy, policy_hash, run_id, actor)
+    return NightTask(placed(workflow(name)), policy, policy_hash, run_id, actor)
+
+
+def placed(declared: Workflow) -> Workflow:
+    """A workflow with the places of its queue and its review filled in from the brand's."""
+    here = brand()
+    return replace(declared, source=declared.source or here.source, surface=declared.surface or here.surface)
 
 
 def open_task(name: str, context: Any) -> NightTask:

@@ -54,6 +54,14 @@ ItemRule = Callable[[Any, Any], Iterable[Finding]]
 NightRule = Callable[[Sequence[NightRow]], Iterable[tuple[int, Finding]]]
 
 
+class Mode(StrEnum):
+    """How a night is reviewed: ITEM one after the other with the checklist, GRID many at a glance, DIGEST one for most."""
+
+    ITEM = "item"
+    GRID = "grid"
+    DIGEST = "digest"
+
+
 @dataclass(frozen=True, slots=True)
 class Review:
     """How people see the night's output.
@@ -66,6 +74,11 @@ class Review:
     title: Callable[[Mapping[str, Any]], str]
     digest: str | None = None  # "module:function", imported only when a night is validated (it may need pandas)
     sample: int = 20
+    mode: Mode = Mode.ITEM
+    first: tuple[str, ...] = ()  # answer fields in the order people read them; the others follow
+    before: Mapping[str, str] = field(default_factory=dict)  # answer field → the item's field that holds today's text
+    editable: tuple[str, ...] = ()  # the text fields people may edit; empty: all of them
+    document: str | None = None  # a field long enough for a document of its own, where the surface can make one
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +110,11 @@ class Workflow:
     table: Callable[[NightRow], Mapping[str, Any]] = scalars  # one row of the table the expectations judge
     steps: tuple[str, ...] = ("answer",)
     times: NightTimes = field(default_factory=NightTimes)
-    source: str = "csv"
-    surface: str = "page"
+    source: str = ""  # where its queue is; empty: where the brand's queues are
+    surface: str = ""  # where its review is; empty: where the brand's reviews are
+    targets: tuple[str, ...] = ("json",)  # what approved items are delivered as
+    rounds: int = 3  # times reviewers may send an item back before it is a person's to write
+    lesson: str | None = None  # one rule on trial: in a replay only
     attempts: int = 3  # nights an item may be sent again after a transient failure
     shard_requests: int = 5_000  # requests in one batch: well under every vendor's limit, and each batch is one task
     pack: int = 1  # items in one request; small items share the prompt's cost

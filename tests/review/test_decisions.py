@@ -89,7 +89,7 @@ def test_a_rework_goes_first_the_next_night_with_the_note_and_the_last_draft(blo
     [
         ({"decision": "publish"}, "'publish' is no decision"),
         ({"decision": "rework", "reason_code": "weak_hook"}, "needs a reason and a note"),
-        ({"decision": "rework", "reason_code": "because", "note": "x"}, "needs a reason and a note"),
+        ({"decision": "rework", "reason_code": "because", "note": "x"}, "is no reason; choose one"),
         ({"decision": "approve", "output_hash": "0" * 64}, "The draft changed after you opened it"),
         ({"decision": "edit", "edited.slug": "Not A Slug"}, "Your edit does not fit: slug"),
     ],

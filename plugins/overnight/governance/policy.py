@@ -16,7 +16,7 @@ from overnight.brand import include_dir
 
 Verb = Literal[
     "read_queue", "submit_batch", "read_batch", "validate", "write_staging", "write_review_export",
-    "read_decisions", "write_metrics", "append_audit", "send_alert",
+    "read_decisions", "write_delivery", "write_metrics", "append_audit", "send_alert",
 ]  # fmt: skip
 """The closed list of what an overnight agent may ever do; publish, send, price, refund and order are not on it."""
 
@@ -57,6 +57,7 @@ class Approval(_Closed):
     """Layer 3: who must say yes. T0 is read as an aggregate, T1 one reviewer, T2 a named one, T3 two or the owner."""
 
     default_tier: Tier = "T3"
+    bulk: bool = False  # one decision for all that is ready; never where a named approver is due (T2 and up)
 
 
 class Audit(_Closed):

@@ -87,12 +87,17 @@ def _refuse_item(conn: Connection, night_id: int, item_id: int, decision: Row) -
     item = conn.execute(select(items).where(items.c.id == item_id).with_for_update()).mappings().one_or_none()
     if item is None or item["night_id"] != night_id:
         raise DecisionRefused("This item is not in this night's review. Nothing was decided; reload the page.")
-    if item["state"] == ItemState.FAILED and decision["decision"] != "rework":
+    if item["state"] == ItemState.FAILED and decision["decision"] != "rework" and not _written_by_hand(item, decision):
         raise DecisionRefused("This item failed: there is nothing to approve. It can be sent back for rework.")
     if item["state"] not in (ItemState.IN_REVIEW, ItemState.FAILED):
         raise DecisionRefused(f"This item is already {item['state']}. Nothing was changed; reload the page.")
     if decision.get("output_hash") not in (None, item["output_hash"]):
         raise DecisionRefused("The draft changed after you opened it. Nothing was decided; reload and look again.")
+
+
+def _written_by_hand(item: Row, decision: Row) -> bool:
+    """An item that was sent back as often as may be is a person's: their text is its end."""
+    return bool(decision["decision"] == "edit" and item["output"] is not None and item["rounds"] > 0)
 
 
 def _supersede(conn: Connection, night_id: int, item_id: int | None, reviewer: str, now: datetime) -> None:
@@ -117,7 +122,7 @@ def uncollected(conn: Connection, surface: str) -> list[Row]:
         select(decisions, nights.c.workflow)
         .join(nights, nights.c.id == decisions.c.night_id)
         .where(decisions.c.surface == surface, decisions.c.superseded_at.is_(None), decisions.c.collected_at.is_(None))
-        .order_by(decisions.c.id)
+        .order_by(decisions.c.item_id.is_(None), decisions.c.id)  # a decision of an item's own comes before its digest's
     )
     return list(conn.execute(query).mappings())
 
@@ -150,6 +155,12 @@ def covered_ids(conn: Connection, night_id: int) -> list[int]:
     return list(conn.execute(query.order_by(items.c.id)).scalars())
 
 
+def refuse(conn: Connection, workflow: str, object_id: str, words: str, *, reviewer: str, surface: str, now: datetime) -> None:
+    """Put a refused decision on record (law 6); its words carry nothing of the item's text."""
+    entry = Entry("refuse", "item", object_id, detail={"surface": surface, "why": words[:300]})
+    audit.append(conn, workflow, [entry], actor=Actor("human", reviewer or "unknown"), now=now)
+
+
 def collected(conn: Connection, decision_ids: Iterable[int], now: datetime) -> None:
     """Mark decisions as gone on their way."""
     for chunk in transitions.chunks(decision_ids, transitions.CHUNK):
@@ -173,3 +184,12 @@ def in_review(conn: Connection, night_id: int) -> list[Row]:
 def item(conn: Connection, item_id: int) -> Row | None:
     """One item, whole."""
     return conn.execute(select(items).where(items.c.id == item_id)).mappings().one_or_none()
+
+
+def went_round(conn: Connection, item_ids: Iterable[int], most: int) -> list[int]:
+    """Those of the items that were sent back as often as may be."""
+    spent: list[int] = []
+    for chunk in transitions.chunks(item_ids, transitions.CHUNK):
+        query = select(items.c.id).where(items.c.id.in_(chunk), items.c.rounds >= most)
+        spent += conn.execute(query.order_by(items.c.id)).scalars()
+    return spent

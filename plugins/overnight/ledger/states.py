@@ -92,6 +92,21 @@ class AnswerState(StrEnum):
     MISSING = "missing"
 
 
+class DeliveryState(StrEnum):
+    """One hand-out of approved items. PLANNED is the committed intent: its items are fixed from there on."""
+
+    PLANNED = "planned"
+    WRITTEN = "written"
+
+
+class LessonState(StrEnum):
+    """One rule that reviewers' reasons and edits suggest; only a person adopts it."""
+
+    PROPOSED = "proposed"
+    ADOPTED = "adopted"
+    DISMISSED = "dismissed"
+
+
 class Outcome(StrEnum):
     """How an item left a night: the right-hand side of the conservation law."""
 
@@ -112,10 +127,11 @@ MOVES: Final[dict[str, dict[str, frozenset[str]]]] = {
         _I.SUBMITTED: frozenset({_I.ANSWERED, _I.CARRIED_OVER, _I.FAILED}),
         _I.ANSWERED: frozenset({_I.STAGED, _I.FAILED, _I.SUBMITTED, _I.CARRIED_OVER}),
         _I.STAGED: frozenset({_I.IN_REVIEW, _I.FAILED}),
-        _I.IN_REVIEW: frozenset({_I.APPROVED, _I.EDITED, _I.REWORK}),
+        # in_review → failed: sent back as often as may be; now a person writes it (failed → edited)
+        _I.IN_REVIEW: frozenset({_I.APPROVED, _I.EDITED, _I.REWORK, _I.FAILED}),
         _I.APPROVED: frozenset({_I.DELIVERED}),
         _I.EDITED: frozenset({_I.DELIVERED}),
-        _I.FAILED: frozenset({_I.REWORK}),
+        _I.FAILED: frozenset({_I.REWORK, _I.EDITED}),
         _I.REJECTED: frozenset(),
         _I.DELIVERED: frozenset(),
     },
@@ -125,6 +141,12 @@ MOVES: Final[dict[str, dict[str, frozenset[str]]]] = {
         _N.VALIDATED: frozenset({_N.EXPORTED}),
         _N.EXPORTED: frozenset({_N.CLOSED}),
         _N.CLOSED: frozenset(),
+    },
+    "delivery": {DeliveryState.PLANNED: frozenset({DeliveryState.WRITTEN}), DeliveryState.WRITTEN: frozenset()},
+    "lesson": {
+        LessonState.PROPOSED: frozenset({LessonState.ADOPTED, LessonState.DISMISSED}),
+        LessonState.ADOPTED: frozenset(),
+        LessonState.DISMISSED: frozenset({LessonState.ADOPTED}),
     },
     "step": {StepState.OPEN: frozenset({StepState.CLOSED}), StepState.CLOSED: frozenset()},
     "request": {

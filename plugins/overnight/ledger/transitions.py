@@ -13,11 +13,15 @@ from overnight.ledger import audit
 from overnight.ledger.audit import Actor, Entry
 from overnight.ledger.errors import IllegalMove
 from overnight.ledger.states import MOVES
-from overnight.ledger.tables import batches, items, nights, requests, steps
+from overnight.ledger.tables import batches, deliveries, items, lessons, nights, requests, steps
 
 CHUNK = 500
 T = TypeVar("T")
-_TABLES: dict[str, Table] = {"item": items, "night": nights, "step": steps, "request": requests, "batch": batches}
+TABLES: dict[str, Table] = {
+    "item": items, "night": nights, "step": steps, "request": requests, "batch": batches, "delivery": deliveries,
+    "lesson": lessons,
+}  # fmt: skip
+"""kind → its table: everything that has a state."""
 
 
 def move(
@@ -35,7 +39,7 @@ def move(
     """Move rows of one kind to one state, with other columns that change in the same breath.
 
     Args:
-        kind: `item`, `night`, `step`, `request` or `batch`.
+        kind: one of `TABLES`.
         ids: the rows; none of them moves unless all may.
         to: the new state; a row that is there already is an illegal move, too (callers know what they did).
         detail: small facts for the audit row of each.
@@ -47,7 +51,7 @@ def move(
     Raises:
         IllegalMove: one of the rows is missing or may not go there; the caller's transaction should not commit.
     """
-    table, moved, facts = _TABLES[kind], 0, detail or {}
+    table, moved, facts = TABLES[kind], 0, detail or {}
     for chunk in chunks(ids, CHUNK):
         before = _states(conn, table, chunk)
         _refuse_illegal(kind, chunk, before, to)

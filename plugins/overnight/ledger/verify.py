@@ -5,13 +5,11 @@ from itertools import groupby
 
 from sqlalchemy import Connection, select
 
-from overnight.ledger import audit, nights
+from overnight.ledger import audit, nights, transitions
 from overnight.ledger.errors import ConservationBroken
 from overnight.ledger.states import MOVES, NightState
-from overnight.ledger.tables import audit_events, batches, items, requests, steps
+from overnight.ledger.tables import audit_events
 from overnight.ledger.tables import nights as night_table
-
-_STATEFUL = {"item": items, "night": night_table, "step": steps, "request": requests, "batch": batches}
 
 
 def problems(conn: Connection) -> list[str]:
@@ -31,7 +29,7 @@ def _conservation(conn: Connection) -> Iterator[str]:
 
 def _histories(conn: Connection) -> Iterator[str]:
     """Replay each row's audit history: every step legal, every step from where the last one ended, the end as stored."""
-    for kind, table in _STATEFUL.items():
+    for kind, table in transitions.TABLES.items():
         stored = {str(row.id): row.state for row in conn.execute(select(table.c.id, table.c.state))}
         # A request's birth is its batch's birth: its own history starts with its first move.
         born = "planned" if kind == "request" else ""

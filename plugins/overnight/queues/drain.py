@@ -5,6 +5,7 @@ drain that is killed in between finds its night locked, and says the same again.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from overnight.ledger import answers, batches, money, nights, queue, transitions
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
 from overnight.ledger.states import ItemState, NightState, Outcome
-from overnight.queues import intake
+from overnight.queues import cells, intake
 from overnight.queues.source import Reading, RowAnswer, source
 from overnight.tasks import NightTask, open_task
 from overnight.workflow import Workflow
@@ -184,10 +185,9 @@ def _answers(conn: Connection, workflow: Workflow, reading: Reading) -> list[Row
     found = _sorted(conn, workflow, reading)
     told = {row.ref: RowAnswer(row.ref, _key(item), *_words(item)) for row, item in found.known}
     told |= {answer.ref: answer for answer in found.repeated}
-    late = "added or changed after the lock; goes to the next night"
-    told |= {c.ref: RowAnswer(c.ref, c.key, "waiting", late) for c in found.new}
+    told |= {c.ref: RowAnswer(c.ref, c.key, "waiting", cells.CHANGED) for c in found.new}
     told |= {c.ref: RowAnswer(c.ref, c.key, "rejected", message) for c, message in found.rejected}
-    return [told[row.ref] for row in reading.rows if row.ref in told]
+    return [replace(told[row.ref], mark=row.mark) for row in reading.rows if row.ref in told]
 
 
 def _key(item: Any) -> str:

@@ -46,6 +46,7 @@ def columns_of(workflow: Workflow) -> Columns:
     return Columns(
         required=tuple(name for name, info in fields if info.is_required()),
         optional=(*(name for name, info in fields if not info.is_required()), *EXTRA),
+        id_field=workflow.id_field,
     )
 
 

@@ -18,6 +18,7 @@ class SourceRow:
     ref: str
     fields: dict[str, str]
     problem: str | None = None
+    mark: str = ""  # what tells it from others wherever people move it to; empty where `ref` does that
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class RowAnswer:
     key: str
     status: str
     message: str
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Columns:
 
     required: tuple[str, ...]
     optional: tuple[str, ...]
+    id_field: str = ""
 
 
 class Source(ABC):

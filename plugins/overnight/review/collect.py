@@ -7,19 +7,30 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from airflow.sdk import BaseOperator
 from sqlalchemy import Connection
 
 from overnight import finder
+from overnight.alerts import notifier
+from overnight.brand import brand
 from overnight.clock import utcnow
-from overnight.ledger import migrate, reviews, transitions
+from overnight.finder import UnknownName
+from overnight.ledger import exhibits, migrate, reviews, transitions
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger, open_ledger
+from overnight.ledger.nights import Night
 from overnight.ledger.states import ItemState
-from overnight.review.surface import surface
+from overnight.review.morning import Morning
+from overnight.review.surface import SurfaceBroken, surface
+from overnight.workflow import workflow
 
 _STATES = {"approve": ItemState.APPROVED, "edit": ItemState.EDITED, "rework": ItemState.REWORK}
+
+
+class CollectFailed(RuntimeError):
+    """A surface could not be read; the decisions on the others went home."""
 
 
 class CollectOperator(BaseOperator):
@@ -34,31 +45,63 @@ class CollectOperator(BaseOperator):
 
 
 def collect(ledger: Ledger, *, actor: Actor, now: datetime) -> dict[str, int]:
-    """The work of the operator, without Airflow."""
+    """The work of the operator, without Airflow.
+
+    Raises:
+        CollectFailed: a surface could not be read, after all others were.
+    """
     counts: Counter[str] = Counter()
+    troubles: list[str] = []
     for name in finder.names("overnight.review.surfaces"):
-        for found in surface(name).collect(ledger):
-            counts["refused"] += not _take(ledger, found, now)
         with ledger.read() as conn:
-            waiting = [decision["id"] for decision in reviews.uncollected(conn, name)]
-        for decision_id in waiting:  # each by itself: one that cannot be applied keeps none of the others from going home
-            with ledger.write() as conn:
-                decision = reviews.claim(conn, decision_id)
-                if decision is not None:
-                    counts[decision["decision"]] += _apply(conn, decision, actor=actor, now=now)
-                    reviews.collected(conn, [decision_id], now)
-    return dict(counts)
+            nights = exhibits.in_review(conn, name, now)
+        morning = Morning(ledger, name, surface(name), nights, now=now) if nights else None
+        try:
+            if morning is not None:
+                counts.update(morning.bring())
+                for night in nights:
+                    if words := morning.broken.get(night["id"]):
+                        troubles.append(f"{name}: {words}")
+                        _alert(ledger, [night], words, now)
+        except SurfaceBroken as broken:
+            troubles.append(f"{name}: {broken}")
+            _alert(ledger, nights, str(broken), now)
+        counts.update(_go_home(ledger, name, actor=actor, now=now))
+        try:
+            if morning is not None and morning.looked:
+                morning.answer(final=_is_over(now))
+        except SurfaceBroken as broken:
+            troubles.append(f"{name}: {broken}")  # the decisions are home; the answers are put beside them the next time
+    if troubles:
+        raise CollectFailed(f"Not every surface could be read: {'; '.join(troubles)}. What was decided elsewhere is collected.")
+    return {name: count for name, count in counts.items() if count}
 
 
-def _take(ledger: Ledger, found: dict[str, Any], now: datetime) -> bool:
-    """Write a decision found outside into the ledger; a refused one changes nothing and is told by the surface."""
-    night_id, item_id = found.pop("night_id"), found.pop("item_id")
-    try:
+def _is_over(now: datetime) -> bool:
+    """Whether the review block is over: what is undecided is told that it waits."""
+    here = brand()
+    return now.astimezone(ZoneInfo(here.timezone)).time() >= here.review_ends
+
+
+def _alert(ledger: Ledger, nights: list[Night], message: str, now: datetime) -> None:
+    for night in nights:
+        notifier.night_alert(
+            ledger, "surface_broken", night["workflow"], night["night"], night["run_id"], message, now=now
+        )  # fmt: skip
+
+
+def _go_home(ledger: Ledger, name: str, *, actor: Actor, now: datetime) -> Counter[str]:
+    """Move what was decided on a surface; each decision by itself: one that cannot be applied keeps none from going home."""
+    counts: Counter[str] = Counter()
+    with ledger.read() as conn:
+        waiting = [decision["id"] for decision in reviews.uncollected(conn, name)]
+    for decision_id in waiting:
         with ledger.write() as conn:
-            reviews.decide(conn, night_id, item_id, found, actor=Actor("human", found["reviewer"]), now=now)
-    except reviews.DecisionRefused:
-        return False
-    return True
+            decision = reviews.claim(conn, decision_id)
+            if decision is not None:
+                counts[decision["decision"]] += _apply(conn, decision, actor=actor, now=now)
+                reviews.collected(conn, [decision_id], now)
+    return counts
 
 
 def _apply(conn: Connection, decision: Mapping[Any, Any], *, actor: Actor, now: datetime) -> int:
@@ -66,13 +109,31 @@ def _apply(conn: Connection, decision: Mapping[Any, Any], *, actor: Actor, now: 
     to = _STATES[decision["decision"]]
     ids = [decision["item_id"]] if decision["item_id"] else reviews.covered_ids(conn, decision["night_id"])
     ids = reviews.movable(conn, ids, to)
-    columns: dict[str, Any] = {}
+    common: dict[str, Any] = {
+        "workflow": decision["workflow"], "actor": actor, "now": now,
+        "detail": {"decision": decision["id"], "by": decision["reviewer"]},
+    }  # fmt: skip
     if to is ItemState.REWORK:
-        columns["note"] = decision["note"]
-    if to is ItemState.EDITED and decision["edited"] is not None:
-        columns["output"] = decision["edited"]
-    detail = {"decision": decision["id"], "by": decision["reviewer"]}
-    moved = transitions.move(conn, "item", ids, to, workflow=decision["workflow"], actor=actor, now=now, detail=detail, **columns)
-    if to is ItemState.REWORK:
-        reviews.another_round(conn, ids)
-    return moved
+        return _send_back(conn, ids, decision, common)
+    columns = {"output": decision["edited"]} if to is ItemState.EDITED and decision["edited"] is not None else {}
+    return transitions.move(conn, "item", ids, to, **common, **columns)
+
+
+def _send_back(conn: Connection, ids: list[int], decision: Mapping[Any, Any], common: dict[str, Any]) -> int:
+    """Back to the queue with the note; one that went round as often as may be is a person's to write."""
+    most = _rounds(decision["workflow"])
+    spent = reviews.went_round(conn, ids, most)
+    again = [item_id for item_id in ids if item_id not in spent]
+    transitions.move(conn, "item", again, ItemState.REWORK, note=decision["note"], **common)
+    reviews.another_round(conn, again)
+    words = f"Sent back {most} times: no further draft is bought. A person writes it: choose edit and write your version."
+    alone = reviews.movable(conn, spent, ItemState.FAILED)
+    transitions.move(conn, "item", alone, ItemState.FAILED, note=decision["note"], message=words, **common)
+    return len(ids)
+
+
+def _rounds(name: str) -> int:
+    try:
+        return workflow(name).rounds
+    except UnknownName:
+        return 0  # a workflow that was taken out: nothing of it is bought again

@@ -1,5 +1,6 @@
 """The export operator: put the night before the reviewers, then close it. Whole or not at all; again changes nothing."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -7,10 +8,13 @@ from airflow.sdk import BaseOperator
 
 from overnight.clock import utcnow
 from overnight.governance import killswitch
-from overnight.ledger import nights, transitions
+from overnight.ledger import exhibits, nights, transitions
 from overnight.ledger.connect import Ledger, open_ledger
+from overnight.ledger.nights import Night
 from overnight.ledger.states import ItemState, NightState, Outcome
-from overnight.review.surface import surface
+from overnight.review import exhibit
+from overnight.review.exhibit import Exhibit
+from overnight.review.surface import Shown, Surface, surface
 from overnight.tasks import NightTask, open_task
 
 
@@ -36,21 +40,44 @@ def export(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int]:
     with ledger.read() as conn:
         night = nights.of_run(conn, task.workflow.name, task.run_id)
         counts = nights.conservation(conn, night["id"])
+        shows = exhibit.build(conn, night)
     if night["state"] == NightState.CLOSED:
         return counts
     killswitch.refuse_if_engaged(ledger, task.workflow.name, "the export")
-    shown = surface(night["surface"]).export(ledger, night)
-    expected = counts["staged"] + counts["failed"]
-    if shown != expected:
-        raise ExportMismatch(
-            f"Night {night['night']} of {task.workflow.name} has {expected} items to show, the surface "
-            f"{night['surface']!r} shows {shown}. It stays closed to reviewers; nothing is lost. Clear this task to "
-            "export again."
-        )
+    place = surface(night["surface"])
+    shown = place.export(shows)
+    _refuse_mismatch(night, shows, place, shown, counts["staged"] + counts["failed"])
     common: dict[str, Any] = {"actor": task.actor, "now": now}
     with ledger.write() as conn:
+        keep(conn, shows, night["surface"], shown, now)
         staged = nights.with_outcome(conn, night["id"], Outcome.STAGED)
         moved: dict[str, Any] = {"workflow": task.workflow.name, **common}
         transitions.move(conn, "item", staged, ItemState.IN_REVIEW, **moved)
         transitions.move(conn, "night", [night["id"]], NightState.EXPORTED, exported_at=now, **moved)
         return nights.close(conn, night, **common)
+
+
+def keep(conn: Any, shows: Exhibit, name: str, shown: Sequence[Shown], now: datetime) -> None:
+    """Write down where each entry stands, so that it is known again."""
+    entries = shows.by_ref()
+    rows = [
+        {"ref": s.ref, "item_id": entries[s.ref].item_id, "place": s.place, "shown_hash": s.shown_hash, "link": s.link}
+        for s in shown
+        if s.ref in entries and s.shown_hash
+    ]
+    exhibits.keep(conn, shows.night_id, name, rows, now)
+
+
+def _refuse_mismatch(night: Night, shows: Exhibit, place: Surface, shown: Sequence[Shown], expected: int) -> None:
+    """Every staged and failed item stands on the surface, by itself or (if it is covered) in the digest that stands there."""
+    there = {s.ref for s in shown}
+    speaking = exhibit.digest_ref(shows.night_id) in there
+    count = sum(
+        e.ref in there or (e.covered and speaking and not place.shows_covered) for e in shows.entries if e.item_id is not None
+    )
+    if count != expected:
+        raise ExportMismatch(
+            f"Night {night['night']} of {night['workflow']} has {expected} items to show, the surface "
+            f"{night['surface']!r} shows {count}. It stays closed to reviewers; nothing is lost. Clear this task to "
+            "export again."
+        )

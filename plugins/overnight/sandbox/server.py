@@ -1,4 +1,4 @@
-"""The local vendor's web server: three APIs under one address, each below a prefix of its own.
+"""The local server: the three vendors and the three review services under one address, each below a prefix of its own.
 
 http://127.0.0.1:PORT/anthropic, /openai/v1 and /gemini are what a connection's host says.
 """
@@ -14,11 +14,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from overnight.sandbox import anthropic_api, gemini_api, openai_api
+from overnight.sandbox import airtable_api, anthropic_api, control, gemini_api, google_api, notion_api, openai_api
+from overnight.sandbox.desk import Desk
 from overnight.sandbox.profiles import PROFILES, Dropped, Fault
 from overnight.sandbox.store import Pace, Store
 
 HUNG_S = 3_600.0
+_NOT_VENDORS = ("/health", "/control", "/google", "/notion", "/airtable")
+"""Paths that a fault profile (of the vendors) does not touch; the review services have manners of their own."""
 CREATES = ("/v1/messages/batches", "/v1/batches", ":batchGenerateContent")
 
 
@@ -27,8 +30,14 @@ def hosts(base: str) -> dict[str, str]:
     return {"anthropic": f"{base}/anthropic", "openai": f"{base}/openai/v1", "gemini": f"{base}/gemini"}
 
 
+def services(base: str) -> dict[str, str]:
+    """The addresses of the three services in which people queue and review."""
+    return {"google": f"{base}/google", "notion": f"{base}/notion", "airtable": f"{base}/airtable"}
+
+
 def make_app(store: Store) -> Starlette:
     """The ASGI app over one store."""
+    desk = Desk(store)
     app = Starlette(
         routes=[
             Route("/health", _health),
@@ -37,10 +46,21 @@ def make_app(store: Store) -> Starlette:
             _mount("/anthropic", anthropic_api.ROUTES, store, anthropic_api.Refusal, _anthropic_error),
             _mount("/openai", openai_api.ROUTES, store, openai_api.Refusal, _openai_error),
             _mount("/gemini", gemini_api.ROUTES, store, gemini_api.Refusal, _gemini_error),
+            *(_at_desk(name, module.ROUTES, desk, {module.Refusal: module.on_refusal}) for name, module in _SERVICES.items()),
+            _at_desk("control/desk", control.ROUTES, desk, {}),
         ]
     )
     app.state.store = store
     return app
+
+
+_SERVICES: dict[str, Any] = {"google": google_api, "notion": notion_api, "airtable": airtable_api}
+
+
+def _at_desk(prefix: str, routes: list[Route], desk: Desk, handlers: Any) -> Mount:
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.state.desk = desk
+    return Mount(f"/{prefix}", app=app)
 
 
 def _mount(prefix: str, routes: list[Route], store: Store, refusal: type[Exception], handler: Any) -> Mount:
@@ -111,7 +131,7 @@ class Faulty:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass the call on, or fail it in the profile's way."""
         path = scope.get("path", "")
-        if scope["type"] != "http" or path.startswith(("/health", "/control")):
+        if scope["type"] != "http" or path.startswith(_NOT_VENDORS):
             await self.app(scope, receive, send)
             return
         method, profile, fault = scope["method"], self.fault.profile, self.fault

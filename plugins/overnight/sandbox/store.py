@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS batches (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TE
 CREATE TABLE IF NOT EXISTS requests (batch TEXT, position INTEGER, custom_id TEXT, body TEXT, outcome TEXT, done_at REAL,
   cached INTEGER, PRIMARY KEY (batch, position));
 CREATE TABLE IF NOT EXISTS orders (seq INTEGER PRIMARY KEY AUTOINCREMENT, vendor TEXT, match TEXT, outcome TEXT);
+CREATE TABLE IF NOT EXISTS documents (kind TEXT, id TEXT, body TEXT, PRIMARY KEY (kind, id));
 CREATE TABLE IF NOT EXISTS calls (seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL, method TEXT, path TEXT, status INTEGER);
 """
 
@@ -239,6 +240,23 @@ class Store:
             orders = self._db.execute("SELECT match, outcome FROM orders WHERE vendor IN (?, '*')", (vendor,)).fetchall()
         text = json.dumps(body, ensure_ascii=False) if orders else ""
         return next((str(order["outcome"]) for order in orders if order["match"] in text), None)
+
+    def documents(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Every document of the review services: kind, id, body."""
+        with self._lock:
+            rows = self._db.execute("SELECT kind, id, body FROM documents ORDER BY rowid").fetchall()
+        return [(row["kind"], row["id"], json.loads(row["body"])) for row in rows]
+
+    def keep_document(self, kind: str, doc_id: str, body: dict[str, Any]) -> None:
+        """Write a document through."""
+        with self._lock, self._db:
+            statement = "INSERT INTO documents VALUES (?,?,?) ON CONFLICT (kind, id) DO UPDATE SET body=excluded.body"
+            self._db.execute(statement, (kind, doc_id, json.dumps(body)))
+
+    def drop_document(self, kind: str, doc_id: str) -> None:
+        """Forget a document."""
+        with self._lock, self._db:
+            self._db.execute("DELETE FROM documents WHERE kind=? AND id=?", (kind, doc_id))
 
     def note_call(self, method: str, path: str, status: int) -> None:
         """Keep a record of each call: method, path and status; never a body or a key."""

@@ -1,12 +1,10 @@
 """What each page shows, as plain data from the ledger; and how a form becomes a decision."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from overnight import prompts
@@ -16,7 +14,7 @@ from overnight.ledger import nights as ledger_nights
 from overnight.ledger import overview, reviews
 from overnight.ledger.audit import Actor
 from overnight.ledger.errors import LedgerError
-from overnight.review import placement
+from overnight.review import placement, showing, verdict
 from overnight.review.reasons import REASONS
 from overnight.workflow import Workflow, workflow
 
@@ -92,28 +90,11 @@ def _entry(
     output = row["output"] or {}
     return {
         "id": row["id"], "key": row["key"], "title": title, "bucket": row["bucket"], "state": row["state"],
-        "input": [(name, _show(value)) for name, value in row["input"].items() if value not in ("", None, [])],
-        "output": [(name, _show(value), isinstance(value, str)) for name, value in output.items()],
+        "input": [(name, showing.text(value)) for name, value in row["input"].items() if value not in ("", None, [])],
+        "output": [(name, showing.text(value), isinstance(value, str)) for name, value in output.items()],
         "output_hash": row["output_hash"], "findings": findings, "decision": decision, "message": row["message"],
         "rounds": row["rounds"], "previous_note": row["note"],
     }  # fmt: skip
-
-
-def _show(value: Any) -> str:
-    """A value as text. Texts stay as they are: the template escapes them, and nothing in them becomes markup."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return "\n".join(f"- {_flat(part)}" for part in value) or "none"
-    if value is None or isinstance(value, bool):
-        return {None: "none", True: "yes", False: "no"}[value]
-    return _flat(value)
-
-
-def _flat(value: Any) -> str:
-    if isinstance(value, dict):
-        return " · ".join(str(v) for v in value.values())
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else str(value)
 
 
 def decide(conn: Connection, night_id: int, item_id: int | None, form: Mapping[str, str], *, actor: Actor, now: datetime) -> str:
@@ -122,36 +103,16 @@ def decide(conn: Connection, night_id: int, item_id: int | None, form: Mapping[s
     Raises:
         DecisionRefused: with the words for the reviewer.
     """
-    kind = form.get("decision", "")
-    if kind == "rework" and (form.get("reason_code") not in REASONS or not form.get("note", "").strip()):
-        raise reviews.DecisionRefused("A rework needs a reason and a note: the next draft is written from them.")
-    if item_id is None and kind == "edit":
-        raise reviews.DecisionRefused("A digest cannot be edited; approve it or send it back with a note.")
-    decision = {
-        "decision": kind, "reviewer": actor.name, "surface": "page",
-        "reason_code": form.get("reason_code") or None, "note": form.get("note", "").strip()[:4000] or None,
-        "output_hash": form.get("output_hash") or None,
-        "edited": _edited(conn, night_id, item_id, form) if kind == "edit" and item_id is not None else None,
-    }  # fmt: skip
+    edits = {name.removeprefix("edited."): value for name, value in form.items() if name.startswith("edited.")}
+    written = verdict.Written(
+        decision=form.get("decision", ""), reason=form.get("reason_code", ""), note=form.get("note", ""),
+        reviewer=actor.name, edits=edits,
+    )  # fmt: skip
+    row = reviews.item(conn, item_id) if item_id is not None else None
+    decision = verdict.decision(written, row, _declared(workflow_of(conn, night_id) or ""), surface="page")
+    decision["output_hash"] = form.get("output_hash") or None
     reviews.decide(conn, night_id, item_id, decision, actor=actor, now=now)
-    return {"approve": "approved", "edit": "approved with your edits", "rework": "sent back"}.get(kind, kind)
-
-
-def _edited(conn: Connection, night_id: int, item_id: int, form: Mapping[str, str]) -> dict[str, Any]:
-    """The reviewer's version: the draft with the fields they changed, held to the same model as the draft was."""
-    rows = reviews.item(conn, item_id)
-    declared = _declared(workflow_of(conn, night_id) or "")
-    if rows is None or declared is None or rows["output"] is None:
-        raise reviews.DecisionRefused("This item cannot be edited. Nothing was decided; reload the page.")
-    output = dict(rows["output"])
-    for name, value in output.items():
-        if isinstance(value, str) and f"edited.{name}" in form:
-            output[name] = form[f"edited.{name}"].replace("\r\n", "\n")
-    try:
-        return declared.answer.model_validate(output).model_dump(mode="json")
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors(include_url=False)[:5])
-        raise reviews.DecisionRefused(f"Your edit does not fit: {faults}. Nothing was decided.") from error
+    return verdict.SAID[str(decision["decision"])]
 
 
 def _declared(name: str) -> Workflow | None:

@@ -199,7 +199,11 @@ WORKFLOW = Workflow(
         Expectation("ExpectColumnValueLengthsToBeBetween", {"column": "meta_title", "max_value": META_TITLE[1]}, Severity.FAIL),
         Expectation("ExpectColumnValuesToNotBeNull", {"column": "body_markdown"}, Severity.FAIL),
     ),
-    review=Review(minutes=90, title=lambda item: str(item["title"])),
+    review=Review(
+        minutes=90, title=lambda item: str(item["title"]), document="body_markdown",
+        first=("title", "quick_answer", "body_markdown", "meta_title", "meta_description", "slug"),
+    ),
+    targets=("markdown", "json"),
     cap=15,
     vendor="anthropic",
     model="claude-sonnet-5",

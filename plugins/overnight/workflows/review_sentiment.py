@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from overnight.validation import lexicon, rules
-from overnight.workflow import Expectation, Finding, Review, Severity, Workflow, scalars
+from overnight.workflow import Expectation, Finding, Mode, Review, Severity, Workflow, scalars
 
 LOW_CONFIDENCE = 0.6
 SHIFT = 1.2  # how far the text's score and the stars may lie apart on the -1..1 scale before a person looks
@@ -130,8 +130,12 @@ WORKFLOW = Workflow(
     review=Review(
         minutes=30,
         title=lambda item: f"{'★' * item['rating']}{'☆' * (5 - item['rating'])} {item['sku']}",
+        mode=Mode.DIGEST,
+        first=("overall", "score", "aspects"),
+        editable=("overall", "issue_type", "severity"),
         digest="overnight.workflows._digests.review_sentiment:digest",
     ),
+    targets=("csv", "json"),
     cap=5_000,
     vendor="openai",
     model="gpt-5-nano",

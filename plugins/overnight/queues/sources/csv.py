@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from overnight.queues import cells
 from overnight.queues.source import Columns, Reading, RowAnswer, Source, SourceRow, Trouble
 
 STATUS = ".status.csv"
@@ -49,8 +50,9 @@ class CsvSource(Source):
         reading = Reading()
         for path in self._files(workflow):
             try:
-                reading.rows.extend(list(_rows(path, columns)))  # whole or not at all
-            except _Unreadable as trouble:
+                found = list(_rows(path, columns))  # whole or not at all
+                reading.rows.extend(row for row in found if cells.is_ours(row.fields, workflow))
+            except cells.Unusable as trouble:
                 reading.troubles.append(Trouble(path.name, str(trouble)))
             except (OSError, csv.Error) as trouble:
                 message = f"The file cannot be read ({type(trouble).__name__}). Is a quote missing, or the file open elsewhere?"
@@ -90,33 +92,24 @@ def plain(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
-class _Unreadable(Exception):
-    """A whole file that cannot be used; the text is for the person who dropped it."""
-
-
 def _rows(path: Path, columns: Columns) -> Iterator[SourceRow]:
     data = path.read_bytes()
     if not data.strip():
-        raise _Unreadable("The file is empty. It needs a header line with the columns and a row per item.")
+        raise cells.Unusable("The file is empty. It needs a header line with the columns and a row per item.")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise _Unreadable("The file is UTF-16. Save it as 'CSV UTF-8' and drop it again.")
+        raise cells.Unusable("The file is UTF-16. Save it as 'CSV UTF-8' and drop it again.")
     # Bytes that are no UTF-8 survive as surrogates, so that one bad row does not cost the file.
     text = data.decode("utf-8-sig", errors="surrogateescape")
     csv.field_size_limit(MAX_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=False)
-    header = [_tidy(name) for name in next(reader, [])]
-    _refuse_header(header, columns)
+    header = cells.header_of(next(reader, []), columns)
     found = False
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
+    for line in reader:
+        if any(cell.strip() for cell in line):
             found = True
-            yield _row(f"{path.name}:{reader.line_num}", header, cells)
+            yield _row(f"{path.name}:{reader.line_num}", header, line)
     if not found:
-        raise _Unreadable("The file has a header but no rows.")
-
-
-def _tidy(name: str) -> str:
-    return name.encode("utf-8", "replace").decode().strip().lower()
+        raise cells.Unusable("The file has a header but no rows.")
 
 
 def _delimiter(text: str) -> str:
@@ -125,29 +118,16 @@ def _delimiter(text: str) -> str:
     return max((",", ";", "\t"), key=header.count)
 
 
-def _refuse_header(header: list[str], columns: Columns) -> None:
-    missing = [name for name in columns.required if name not in header]
-    if missing:
-        raise _Unreadable(
-            f"Missing column{'s' * (len(missing) > 1)}: {', '.join(missing)}. The file has "
-            f"{', '.join(name[:60] for name in header if name)}. Needed are {', '.join(columns.required)}; "
-            f"possible are {', '.join(columns.optional)}. No row of this file was taken."
-        )
-    twice = sorted({name for name in header if name and header.count(name) > 1})
-    if twice:
-        raise _Unreadable(f"These columns stand twice: {', '.join(twice)}. No row of this file was taken.")
-
-
-def _row(ref: str, header: list[str], cells: list[str]) -> SourceRow:
-    fields = {name: cell for name, cell in zip(header, cells, strict=False) if name}
+def _row(ref: str, header: list[str], line: list[str]) -> SourceRow:
+    fields = {name: cell for name, cell in zip(header, line, strict=False) if name}
     bad = [name for name, cell in fields.items() if _is_broken(cell)]
     if bad:
         fields = {name: cell.encode("utf-8", "replace").decode() for name, cell in fields.items()}
         return SourceRow(ref, fields, f"Not valid UTF-8 in {', '.join(bad)}. Save the file as 'CSV UTF-8'.")
-    if any("\x00" in cell for cell in cells):
+    if any("\x00" in cell for cell in line):
         return SourceRow(ref, {k: v.replace("\x00", "") for k, v in fields.items()}, "The row holds NUL bytes.")
-    if len(cells) > len(header):
-        return SourceRow(ref, fields, f"The row has {len(cells)} cells, the header {len(header)}: a quote is missing?")
+    if len(line) > len(header):
+        return SourceRow(ref, fields, f"The row has {len(line)} cells, the header {len(header)}: a quote is missing?")
     return SourceRow(ref, fields)
 
 

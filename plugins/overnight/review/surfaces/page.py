@@ -1,14 +1,11 @@
 """The review page inside the Airflow UI. It reads the ledger and writes decisions straight into it, so there is no copy to
-keep in step: exporting is a count, collecting finds nothing that is not there already.
+keep in step: exporting is a look, collecting finds nothing that is not there already.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
-from overnight.ledger import reviews
-from overnight.ledger.connect import Ledger
-from overnight.ledger.nights import Night
-from overnight.review.surface import Surface
+from overnight.review.exhibit import Exhibit
+from overnight.review.surface import Shown, Surface
 
 
 def make() -> "PageSurface":
@@ -19,15 +16,13 @@ def make() -> "PageSurface":
 class PageSurface(Surface):
     """Served by `overnight.ui`."""
 
+    shows_covered = True
+    in_ledger = True
+
     def check(self, workflow: str) -> str | None:
         """Always there: it is part of Airflow's own web server."""
         return None
 
-    def export(self, ledger: Ledger, night: Night) -> int:
-        """How many of the night's items the page finds."""
-        with ledger.read() as conn:
-            return sum(reviews.bucket_counts(conn, night["id"]).values())
-
-    def collect(self, ledger: Ledger) -> Sequence[dict[str, Any]]:
-        """Nothing: a decision on the page is in the ledger already."""
-        return ()
+    def export(self, exhibit: Exhibit) -> Sequence[Shown]:
+        """What the page finds in the ledger."""
+        return [Shown(entry.ref, "", "") for entry in exhibit.entries]

@@ -1,0 +1,241 @@
+"""One surface in the morning: what people wrote is taken or refused, row by row, and each row gets its answer.
+
+Decisions on the wrong item are kept out by three things in each row: the item and the version of its draft, the hash of
+all that we wrote there, and the rule that a row which stands twice must say the same twice.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from overnight.finder import UnknownName
+from overnight.governance import policy as policies
+from overnight.ledger import exhibits, reviews
+from overnight.ledger.audit import Actor
+from overnight.ledger.connect import Ledger
+from overnight.ledger.errors import AlreadyThere
+from overnight.ledger.nights import Night
+from overnight.ledger.reviews import DecisionRefused
+from overnight.ledger.rows import Row
+from overnight.ledger.states import ItemState
+from overnight.review import exhibit, verdict
+from overnight.review.exhibit import Entry, Exhibit
+from overnight.review.export import keep
+from overnight.review.placement import BUCKETS
+from overnight.review.surface import Mark, Surface, SurfaceBroken, Told
+from overnight.workflow import Workflow, workflow
+
+_ALTERED = (
+    "Cells that Overnight wrote were changed in this row, so nobody can say what was approved. Undo the change (or decide "
+    "on Overnight's own review page). Nothing was decided."
+)
+_TWICE = "This row stands twice, and the two say different things. Delete one of them. Nothing was decided."
+_GONE = "This item went into a later night; decide on it there. Nothing was decided."
+_UNKNOWN = "This is not a row of this night. Nothing was decided."
+_WAITS = "No decision yet: it waits for the next morning. Nothing is approved without one."
+
+
+class Morning:
+    """The nights that are in review on one surface, from one look at it to the answers."""
+
+    def __init__(self, ledger: Ledger, name: str, place: Surface, nights: Sequence[Night], *, now: datetime) -> None:
+        self.ledger, self.name, self.place, self.now = ledger, name, place, now
+        self.nights = {night["id"]: night for night in nights if self._may_read(night)}
+        self.looked = False
+        self.broken: dict[int, str] = {}  # nights that could not be read, with the words for whoever mends them
+        self.marks: Sequence[Mark] = ()
+        self.refused: dict[tuple[int, str, str], str] = {}
+        self._build()
+
+    @staticmethod
+    def _may_read(night: Night) -> bool:
+        try:
+            return "read_decisions" in policies.load(night["workflow"])[0].action_scope.verbs
+        except policies.PolicyError:
+            return False  # deny by default: the check of its next night says so
+
+    def _build(self) -> None:
+        with self.ledger.read() as conn:
+            self.exhibits = {night_id: exhibit.build(conn, night) for night_id, night in self.nights.items()}
+            self.kept = {night_id: exhibits.of_night(conn, night_id) for night_id in self.nights}
+
+    def bring(self) -> Counter[str]:
+        """Look once, and put every decision that can be taken into the ledger; returns how many were refused."""
+        if self.place.in_ledger:
+            return Counter()
+        self.marks = self._look()
+        self.looked = True
+        many = []
+        for mark in self._once():
+            entry = self.exhibits[mark.night_id].by_ref().get(mark.ref)
+            if entry is not None and entry.item_id is None:
+                many.append((mark, entry))
+            else:
+                self._take(mark, entry)
+        for mark, entry in many:  # what is said of one item comes before what is said of all
+            self._take(mark, entry)
+        return Counter({"refused": len(self.refused)})
+
+    def _look(self) -> list[Mark]:
+        """All rows of all nights; when that fails, night by night, so that one broken night hides no other.
+
+        Raises:
+            SurfaceBroken: no night could be read.
+        """
+        try:
+            return list(self.place.collect(list(self.exhibits.values())))
+        except SurfaceBroken:
+            if len(self.exhibits) < 2:
+                raise
+        marks: list[Mark] = []
+        for night_id in list(self.exhibits):
+            try:
+                marks += self.place.collect([self.exhibits[night_id]])
+            except SurfaceBroken as broken:
+                self.broken[night_id] = str(broken)
+        if len(self.broken) == len(self.exhibits):
+            raise SurfaceBroken("; ".join(dict.fromkeys(self.broken.values())))
+        self.exhibits = {night_id: shows for night_id, shows in self.exhibits.items() if night_id not in self.broken}
+        self.nights = {night_id: night for night_id, night in self.nights.items() if night_id not in self.broken}
+        return marks
+
+    def _once(self) -> Iterator[Mark]:
+        """Each row once: copies that agree are one, copies that do not are refused."""
+        groups: dict[tuple[int, str], list[Mark]] = {}
+        for mark in self.marks:
+            if mark.written.touched:
+                groups.setdefault((mark.night_id, mark.ref), []).append(mark)
+        for group in groups.values():
+            if all(mark.written == group[0].written for mark in group):
+                yield group[0]
+            elif not self._is_decided(group[0]):
+                for mark in group:
+                    self._refuse(mark, _TWICE)
+
+    def _is_decided(self, mark: Mark) -> bool:
+        entry = self.exhibits[mark.night_id].by_ref().get(mark.ref)
+        return entry is not None and entry.decision is not None
+
+    def _take(self, mark: Mark, entry: Entry | None) -> None:
+        kept = self.kept[mark.night_id].get(mark.ref)
+        if entry is None or kept is None:
+            self._refuse(mark, _GONE if kept is not None else _UNKNOWN)
+            return
+        if entry.decision is not None:
+            self._compare(mark, entry)
+            return
+        try:
+            if mark.shown_hash is not None and mark.shown_hash != kept["shown_hash"]:
+                raise DecisionRefused(_ALTERED)
+            for item_id, decision in self._decisions(mark, entry):
+                with self.ledger.write() as conn:
+                    actor = Actor("human", decision["reviewer"])
+                    reviews.decide(conn, mark.night_id, item_id, decision, actor=actor, now=self.now)
+        except DecisionRefused as refusal:
+            self._refuse(mark, str(refusal))
+        except AlreadyThere:
+            self._refuse(mark, "Somebody decided this at the same moment. Nothing was changed.")
+
+    def _decisions(self, mark: Mark, entry: Entry) -> Iterator[tuple[int | None, dict[str, Any]]]:
+        """The decision of a row: one, or one for each item it speaks for."""
+        night = self.nights[mark.night_id]
+        declared = _declared(night["workflow"])
+        if entry.ref == exhibit.ready_ref(mark.night_id):
+            yield from self._all_ready(mark, entry)
+            return
+        with self.ledger.read() as conn:
+            row = reviews.item(conn, entry.item_id) if entry.item_id is not None else None
+        decision = verdict.decision(mark.written, row, declared, surface=self.name)
+        if row is not None:
+            decision["output_hash"] = row["output_hash"]
+        yield entry.item_id, decision
+
+    def _all_ready(self, mark: Mark, entry: Entry) -> Iterator[tuple[int | None, dict[str, Any]]]:
+        decision = verdict.decision(mark.written, None, None, surface=self.name)
+        if decision["decision"] != "approve":
+            raise DecisionRefused("All at once can only be approved; send items back one by one. Nothing was decided.")
+        own = {m.ref for m in self.marks if m.night_id == mark.night_id and m.written.touched}
+        for other in self.exhibits[mark.night_id].entries:
+            if other.waits and other.look == BUCKETS["ready"] and other.decision is None and other.ref not in own:
+                yield other.item_id, dict(decision)
+
+    def _compare(self, mark: Mark, entry: Entry) -> None:
+        """A row that was decided already: the same again is fine, something else is not taken."""
+        decision = entry.decision or {}
+        if verdict.word(mark.written.decision) != decision["decision"]:
+            self._refuse(
+                mark,
+                f"It was {_done(decision, self.nights[mark.night_id])} already and went on its way. Your change was not taken.",
+            )
+
+    def _refuse(self, mark: Mark, words: str) -> None:
+        """Remember the words for the row, and put a refusal that is new on record."""
+        self.refused[mark.night_id, mark.ref, mark.place] = words
+        if mark.said != words:
+            with self.ledger.write() as conn:
+                workflow_name = self.nights[mark.night_id]["workflow"]
+                reviews.refuse(
+                    conn, workflow_name, mark.ref[:64] or "unknown", words, reviewer=mark.written.reviewer[:128],
+                    surface=self.name, now=self.now,
+                )  # fmt: skip
+
+    def answer(self, *, final: bool) -> None:
+        """Put back what is missing, and put the answers beside the rows where they are not there already."""
+        self._build()
+        for shows in self.exhibits.values():
+            self._restore(shows)
+        told = [
+            Told(mark.night_id, mark.ref, mark.place, words)
+            for mark in self.marks
+            if (words := self._words(mark, final=final)) != mark.said
+        ]
+        if told:
+            self.place.tell(list(self.exhibits.values()), told)
+            with self.ledger.write() as conn:
+                exhibits.said(conn, {
+                    kept["id"]: one.words for one in told if (kept := self.kept[one.night_id].get(one.ref)) is not None
+                })  # fmt: skip
+
+    def _restore(self, shows: Exhibit) -> None:
+        """An undecided item whose row somebody deleted comes back: only a decision takes it from the review."""
+        there = {mark.ref for mark in self.marks if mark.night_id == shows.night_id}
+        if any(entry.waits and entry.ref in self.kept[shows.night_id] and entry.ref not in there for entry in shows.entries):
+            shown = self.place.export(shows)
+            with self.ledger.write() as conn:
+                keep(conn, shows, self.name, shown, self.now)
+
+    def _words(self, mark: Mark, *, final: bool) -> str:
+        refused = self.refused.get((mark.night_id, mark.ref, mark.place))
+        if refused is not None:
+            return refused
+        entry = self.exhibits[mark.night_id].by_ref().get(mark.ref)
+        if entry is None:
+            return _GONE if mark.ref in self.kept[mark.night_id] else (_UNKNOWN if mark.ref else "")
+        return self._state_of(entry, mark, final=final)
+
+    def _state_of(self, entry: Entry, mark: Mark, *, final: bool) -> str:
+        night = self.nights[mark.night_id]
+        if entry.decision is not None:
+            words = f"{_done(entry.decision, night)}."
+            if entry.state == ItemState.FAILED:
+                words += " It was sent back as often as may be: write it yourself, and choose edit."
+            return words[0].upper() + words[1:]
+        if entry.ref == exhibit.ready_ref(mark.night_id) and mark.written.touched:
+            return "Every ready item has its decision."
+        return _WAITS if final and (entry.waits or entry.item_id is None) else ""
+
+
+def _done(decision: Row, night: Night) -> str:
+    zone = ZoneInfo(night["timezone"])
+    at = (decision["collected_at"] or decision["decided_at"]).astimezone(zone).strftime("%d %b %H:%M")
+    heavy = " (a large edit: it counts as rework)" if decision["heavy"] else ""
+    return f"{verdict.SAID[decision['decision']]} by {decision['reviewer']}, {at}{heavy}"
+
+
+def _declared(name: str) -> Workflow | None:
+    try:
+        return workflow(name)
+    except UnknownName:
+        return None

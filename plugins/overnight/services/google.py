@@ -1,0 +1,152 @@
+"""Google Sheets, Docs and Drive through Airflow's own hook: its credentials, its retries, our pace.
+
+Limits (developers.google.com/sheets/api/limits): 60 reads and 60 writes a minute and user, about 2 MB a request advised;
+50,000 characters a cell.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from overnight.services.pace import Pace
+from overnight.services.settings import ServiceError, Settings, of
+
+CONN_ID = "overnight_sheets"
+MAX_CELL = 50_000
+MAX_REQUEST_BYTES = 1_800_000
+SCOPES = (
+    "https://www.googleapis.com/auth/spreadsheets,https://www.googleapis.com/auth/drive,https://www.googleapis.com/auth/documents"
+)
+
+Body = dict[str, Any]
+
+
+class Google:
+    """One authorised client; the endpoint of a stand-in is read from the connection's extra (`api_endpoint`)."""
+
+    def __init__(self, settings: Settings) -> None:
+        from airflow.providers.google.suite.hooks.sheets import GSheetsHook
+
+        self.settings = settings
+        endpoint = settings.extra.get("api_endpoint") or None
+        self.hook = GSheetsHook(gcp_conn_id=settings.conn_id, api_endpoint=endpoint)
+        per_minute = int(settings.number("requests_per_minute", 55))  # a little under the 60 that are counted
+        self.reads, self.writes = Pace(per_minute, 60.0), Pace(per_minute, 60.0)
+        self._services: dict[str, Any] = {}
+
+    def sheet_ids(self, spreadsheet: str) -> dict[int, Body]:
+        """A spreadsheet's tabs by their id: properties and columns' metadata."""
+        fields = "sheets(properties,developerMetadata)"
+        found = self._call(self.reads, self._sheets().get(spreadsheetId=spreadsheet, fields=fields))
+        return {sheet["properties"]["sheetId"]: sheet for sheet in found.get("sheets", [])}
+
+    def change(self, spreadsheet: str, requests: Sequence[Body]) -> Body:
+        """A batch of changes, applied whole or not at all."""
+        body = {"requests": list(requests)}
+        return self._call(self.writes, self._sheets().batchUpdate(spreadsheetId=spreadsheet, body=body))
+
+    def read_tabs(self, spreadsheet: str, sheet_ids: Sequence[int]) -> list[list[list[str]]]:
+        """All cells of several tabs in one call, whatever their titles are now."""
+        body = {"dataFilters": [{"gridRange": {"sheetId": sheet_id}} for sheet_id in sheet_ids], "majorDimension": "ROWS"}
+        values = self._sheets().values()
+        found = self._call(self.reads, values.batchGetByDataFilter(spreadsheetId=spreadsheet, body=body))
+        return [part["valueRange"].get("values", []) for part in found.get("valueRanges", [])]
+
+    def write_rows(self, spreadsheet: str, sheet_id: int, first_row: int, rows: Sequence[Sequence[str]]) -> None:
+        """Put rows into a tab, as text and never as formulas."""
+        where = {"gridRange": {"sheetId": sheet_id, "startRowIndex": first_row}}
+        self._write(spreadsheet, [{"dataFilter": where, "majorDimension": "ROWS", "values": [list(row) for row in rows]}])
+
+    def write_columns(self, spreadsheet: str, columns: Sequence[tuple[str, Sequence[str | None]]]) -> None:
+        """Fill columns that carry our metadata, wherever people have moved them to; None leaves a cell as it is.
+
+        Args:
+            columns: the metadata's value, and the cells from the first row down.
+        """
+        data = [
+            {
+                "dataFilter": {"developerMetadataLookup": {"metadataKey": METADATA, "metadataValue": value}},
+                "majorDimension": "COLUMNS", "values": [list(cells)],
+            }
+            for value, cells in columns
+        ]  # fmt: skip
+        self._write(spreadsheet, data)
+
+    def _write(self, spreadsheet: str, data: list[Body]) -> None:
+        body = {"valueInputOption": "RAW", "data": data}
+        self._call(self.writes, self._sheets().values().batchUpdateByDataFilter(spreadsheetId=spreadsheet, body=body))
+
+    def make_document(self, name: str, text: str, folder: str) -> tuple[str, str]:
+        """A document with a text in it, in a folder that people see; returns its id and its address."""
+        body = {"name": name, "mimeType": "application/vnd.google-apps.document", "parents": [folder]}
+        files = self._service("drive", "v3").files()
+        made = self._call(self.writes, files.create(body=body, fields="id,webViewLink", supportsAllDrives=True))
+        insert = {"insertText": {"location": {"index": 1}, "text": text}}
+        documents = self._service("docs", "v1").documents()
+        self._call(self.writes, documents.batchUpdate(documentId=made["id"], body={"requests": [insert]}))
+        return made["id"], made.get("webViewLink") or f"https://docs.google.com/document/d/{made['id']}/edit"
+
+    def read_document(self, document: str) -> str:
+        """A document's text."""
+        found = self._call(self.reads, self._service("docs", "v1").documents().get(documentId=document))
+        runs = [
+            element.get("textRun", {}).get("content", "")
+            for part in found.get("body", {}).get("content", [])
+            for element in part.get("paragraph", {}).get("elements", [])
+        ]
+        return "".join(runs).rstrip("\n")
+
+    def _sheets(self) -> Any:
+        if "sheets" not in self._services:
+            self._services["sheets"] = self.hook.get_conn()
+        return self._services["sheets"].spreadsheets()
+
+    def _service(self, name: str, version: str) -> Any:
+        if name not in self._services:
+            from googleapiclient.discovery import build
+
+            endpoint = self.settings.extra.get("api_endpoint")
+            options = {"api_endpoint": f"{endpoint}/drive/v3/" if name == "drive" else endpoint} if endpoint else None
+            self._services[name] = build(
+                name, version, credentials=self.hook.get_credentials(), cache_discovery=False, client_options=options
+            )
+        return self._services[name]
+
+    def _call(self, pace: Pace, request: Any) -> Body:
+        from google.auth.exceptions import GoogleAuthError
+        from googleapiclient.errors import HttpError
+
+        pace.wait()
+        try:
+            answer: Body = request.execute(num_retries=self.hook.num_retries)
+        except HttpError as error:
+            raise Refused(error.resp.status, _reason(error)) from error
+        except GoogleAuthError as error:
+            raise ServiceError(f"Google does not accept the key of connection {self.settings.conn_id!r}: {error}") from error
+        except OSError as error:
+            raise ServiceError(f"Google does not answer ({type(error).__name__}). It is tried again.") from error
+        return answer
+
+
+METADATA = "overnight"
+"""The key of the developer metadata by which we know our own columns."""
+
+
+class Refused(ServiceError):
+    """Google's own words for a call it refused."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        hint = {
+            403: " Share the file with the service account's address (Editor).",
+            404: " Is the id in the connection's extra right?",
+        }.get(status, "")  # fmt: skip
+        super().__init__(f"Google refused ({status}): {reason}.{hint}")
+        self.status, self.reason = status, reason
+
+
+def _reason(error: Any) -> str:
+    return str(getattr(error, "reason", "") or error)[:300]
+
+
+def connect() -> Google:
+    """The client of the connection `overnight_sheets`."""
+    return Google(of(CONN_ID))

@@ -1,0 +1,104 @@
+"""The review services for a test: documents made by hand, connections to them, and a staged night to put before people."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from overnight.sandbox.server import services
+from tests.conftest import Sandbox
+
+SHEET, FOLDER, SOURCE, BASE = "review-sheet", "review-folder", "a" * 32, "appReview00000001"
+EXTRA = {"requests_per_minute": 100_000, "requests_per_second": 10_000, "retry_seconds": 0.05, "num_retries": 3}
+
+
+def key_file(token_uri: str) -> str:
+    """A service account's key as Google hands it out, with a token endpoint of ours."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()  # fmt: skip
+    return json.dumps({
+        "type": "service_account", "project_id": "shop", "private_key_id": "1", "private_key": pem, "client_id": "1",
+        "client_email": "overnight@shop.iam.gserviceaccount.com", "token_uri": token_uri,
+    })  # fmt: skip
+
+
+class Desk:
+    """The three services of one local server."""
+
+    def __init__(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sandbox, self.http = sandbox, httpx.Client(base_url=f"{sandbox.url}/control/desk", timeout=30)
+        urls = services(sandbox.url)
+        google = {
+            "keyfile_dict": key_file(f"{urls['google']}/token"), "scope": "https://www.googleapis.com/auth/spreadsheets",
+            "api_endpoint": urls["google"], "review_spreadsheet": SHEET, "queue_spreadsheet": SHEET, **EXTRA,
+        }  # fmt: skip
+        self.google = google
+        notion = {"review_data_source": SOURCE, "queues": {"blog_drafts": "b" * 32, "review_sentiment": "c" * 32}, **EXTRA}
+        airtable = {"review_base": BASE, "queue_base": "appQueue000000001", **EXTRA}
+        connections: dict[str, dict[str, Any]] = {
+            "sheets": {"conn_type": "google_cloud_platform", "extra": google},
+            "notion": {"conn_type": "generic", "host": urls["notion"], "password": "ntn_sandbox", "extra": notion},
+            "airtable": {"conn_type": "generic", "host": urls["airtable"], "password": "patSandbox", "extra": airtable},
+        }
+        for name, conn in connections.items():
+            monkeypatch.setenv(f"AIRFLOW_CONN_OVERNIGHT_{name.upper()}", json.dumps(conn))
+        self.make("spreadsheet", id=SHEET, tabs={"notes": [["of the team"]]})
+        self.make("folder", id=FOLDER)
+        self.make("notion", id=SOURCE, properties={"Item": {"title": {}}})
+        self.make("airtable", id=BASE)
+        self.manners(quota=0)
+
+    def make(self, kind: str, **order: Any) -> None:
+        """What a person makes by hand."""
+        answer = self.http.post("/make", json={"kind": kind, **order})
+        assert answer.is_success, answer.text
+
+    def manners(self, **changes: Any) -> None:
+        """How the services behave from now on."""
+        assert self.http.post("/manners", json=changes).is_success
+
+    def decide(self, service: str, decisions: Mapping[str, int], editable: Sequence[str], **more: Any) -> dict[str, Any]:
+        """A careful person decides."""
+        order = {"service": service, "document": DOCUMENTS[service], "name": "ada", "decisions": decisions,
+                 "editable": list(editable), **more}  # fmt: skip
+        answer = self.http.post("/decide", json=order)
+        assert answer.is_success, answer.text
+        done: dict[str, Any] = answer.json()
+        return done
+
+    def send_in(self, service: str, editable: Sequence[str], *, name: str, seed: int, chance: float) -> None:
+        """A careless person works there from now on."""
+        self.http.post("/people", json={"service": service, "document": DOCUMENTS[service], "editable": list(editable), "name": name,
+                                        "seed": seed, "chance": chance}).raise_for_status()  # fmt: skip
+
+    def send_home(self) -> None:
+        """Nobody works there any more."""
+        self.http.post("/people", json={"home": True}).raise_for_status()
+
+    def journal(self) -> list[dict[str, Any]]:
+        """What people did."""
+        found: list[dict[str, Any]] = self.http.get("/journal").json()
+        return found
+
+    def dump(self, kind: str) -> list[dict[str, Any]]:
+        """Documents as they are kept."""
+        found: list[dict[str, Any]] = self.http.get("/dump", params={"kind": kind}).json()
+        return found
+
+    def tab(self, title: str) -> list[dict[str, str]]:
+        """A tab's rows by their headers."""
+        (sheet,) = [d for d in self.dump("spreadsheet") if d["id"] == SHEET]
+        rows = next(tab["rows"] for tab in sheet["sheets"] if tab["properties"]["title"] == title)
+        return [
+            {str(name): ("" if n >= len(line) or line[n] is None else line[n]) for n, name in enumerate(rows[0]) if name}
+            for line in rows[1:]
+        ]  # fmt: skip
+
+
+DOCUMENTS = {"sheets": SHEET, "notion": "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa", "airtable": BASE}
