@@ -1,14 +1,18 @@
-"""Morning review: brings decisions home every ten minutes of the review block, and once more at its end."""
+"""Morning review: every ten minutes, and once at its end, decisions come home and what is approved goes out."""
 
 from airflow.sdk import dag
 
-from overnight import CollectOperator, morning
+from overnight import CollectOperator, DeliverOperator, morning
 
 
-@dag(**morning("morning_review", "*/10 8-12 * * *"))
+@dag(**morning("morning_review", "*/10 8-12 * * *", "0 13 * * *"))
 def morning_review() -> None:
-    """Collect what reviewers decided."""
-    CollectOperator(task_id="collect")
+    """Collect what reviewers decided, then deliver what is approved."""
+    collect = CollectOperator(task_id="collect")
+    # One broken surface must not keep what was approved elsewhere from going out.
+    deliver = DeliverOperator(task_id="deliver", trigger_rule="all_done")
+
+    collect >> deliver
 
 
 morning_review()

@@ -4,7 +4,7 @@
                                                                              ↓
                                                                         reviewers decide    the review page
                                                                              ↓
-                                                             collect → approved | edited | rework   morning_review
+                                                             collect → approved | edited | rework → deliver   morning_review
 
 Everything here is loaded on first use, so a Dag parse imports what it names and no more.
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from overnight.batches.run import BatchOperator
+    from overnight.delivery.deliver import DeliverOperator
     from overnight.governance.check import CheckOperator
     from overnight.queues.drain import DrainOperator
     from overnight.review.collect import CollectOperator
@@ -30,12 +31,14 @@ _FROM = {
     "ValidateOperator": "overnight.validation.validate",
     "ExportOperator": "overnight.review.export",
     "CollectOperator": "overnight.review.collect",
+    "DeliverOperator": "overnight.delivery.deliver",
 }
 
 __all__ = [
     "BatchOperator",
     "CheckOperator",
     "CollectOperator",
+    "DeliverOperator",
     "DrainOperator",
     "ExportOperator",
     "ValidateOperator",

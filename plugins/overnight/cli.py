@@ -174,6 +174,78 @@ def bill(
         out.print(f"{one['workflow']} {one['night']}: {', '.join([*limits, said])}", soft_wrap=True)
 
 
+lessons_app = typer.Typer(help="What reviewers taught: proposed rules, and a person's yes or no.", invoke_without_command=True)
+app.add_typer(lessons_app, name="lessons")
+LessonId = Annotated[int, typer.Argument(help="The lesson's number, as `overnight lessons` shows it.")]
+ByName = Annotated[str, typer.Option(help="Your name.")]
+
+
+@lessons_app.callback()
+def lessons(context: typer.Context) -> None:
+    """Every lesson, newest first, with its evidence and what a replay showed."""
+    if context.invoked_subcommand is not None:
+        return
+    from overnight.ledger import lessons as taught
+
+    with _ledger().read() as conn:
+        found = taught.listed(conn)
+    table = Table("no", "workflow", "state", "rule", "seen", "for example", "replay")
+    for row in found:
+        shown = (row["replay"] or {}).get("says", "")
+        example = row["evidence"][0]["words"] if row["evidence"] else ""
+        seen = str(len({one["item"] for one in row["evidence"]}))
+        table.add_row(str(row["id"]), row["workflow"], row["state"], row["rule"], seen, example, shown)
+    out.print(table if found else "No lesson yet: a pattern needs three items that say the same.")
+
+
+@lessons_app.command()
+def adopt(
+    lesson: LessonId, by: ByName, rule: Annotated[str | None, typer.Option(help="Your own wording of it.")] = None
+) -> None:  # fmt: skip
+    """Make a lesson part of the prompt: a new prompt version from the next night on."""
+    from overnight.ledger.errors import LedgerError
+    from overnight.quality import lessons as taught
+
+    try:
+        settled, version = taught.adopt(_ledger(), lesson, by=by, rule=rule, now=utcnow())
+    except (LedgerError, taught.LessonRefused) as refusal:
+        _fail(str(refusal))
+    out.print(f"adopted by {by}: {settled['rule']}", soft_wrap=True)
+    out.print(f"the prompt of {settled['workflow']} is now version {version[:12]}; commit its lessons.md")
+
+
+@lessons_app.command()
+def dismiss(lesson: LessonId, by: ByName) -> None:
+    """Say no to a lesson; it is not proposed again under the same prompt version."""
+    from overnight.ledger.errors import LedgerError
+    from overnight.quality import lessons as taught
+
+    try:
+        settled = taught.dismiss(_ledger(), lesson, by=by, now=utcnow())
+    except (LedgerError, taught.LessonRefused) as refusal:
+        _fail(str(refusal))
+    out.print(f"dismissed by {by}: {settled['rule']}", soft_wrap=True)
+
+
+@lessons_app.command()
+def replay(lesson: LessonId) -> None:
+    """Ask past edited items again, with the rule and without, at batch price; started again, it goes on where it was."""
+    from overnight.governance.killswitch import Stopped
+    from overnight.ledger.errors import LedgerError
+    from overnight.quality import replay as replays
+
+    try:
+        verdict = replays.replay(_ledger(), lesson)
+    except (LedgerError, replays.TooFew, Stopped) as refusal:
+        _fail(str(refusal))
+    out.print(f"[bold]{verdict.says}[/bold]: likeness to the reviewers' own versions {verdict.difference:+.3f} "
+              f"(95 %: {verdict.low:+.3f} to {verdict.high:+.3f}) over {verdict.items} items", soft_wrap=True)  # fmt: skip
+    out.print(
+        f"findings without {verdict.findings['without']}, with {verdict.findings['with']}; it cost ${verdict.cost_usd}",
+        soft_wrap=True,
+    )  # fmt: skip
+
+
 @app.command()
 def sandbox(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8700,

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -34,7 +35,7 @@ class Prompt:
 
 def load(workflow: Workflow) -> Prompt:
     """The prompt of a workflow as it stands in its folder today."""
-    folder = include_dir() / "prompts" / workflow.name
+    folder = include_dir() / "prompts" / workflow.prompt_folder
     environment = Environment(
         loader=FileSystemLoader([folder, include_dir() / "prompts"]),
         undefined=StrictUndefined,
@@ -46,12 +47,31 @@ def load(workflow: Workflow) -> Prompt:
     if workflow.pack > 1:
         system += "\n\n" + environment.get_template("several_entries.md.j2").render(workflow=workflow)
         schema, name = packed_schema(schema), f"{name}s"
+    if taught := lessons(workflow):
+        system += "\n\n" + LESSONS + "\n" + "\n".join(f"- {rule}" for rule in taught)
     return Prompt(workflow.name, system.strip() + "\n", schema, name)
+
+
+LESSONS = "What reviewers taught us"
+"""The heading over the adopted lessons: the last part of the stable prompt."""
+
+
+def lessons_path(workflow: Workflow) -> Path:
+    """Where a workflow's adopted lessons stand."""
+    return include_dir() / "prompts" / workflow.prompt_folder / "lessons.md"
+
+
+def lessons(workflow: Workflow) -> tuple[str, ...]:
+    """The rules a person adopted, one a line that begins with "- ", and the one on trial. Plain text: never a template."""
+    path = lessons_path(workflow)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    adopted = [line[2:].strip() for line in lines if line.startswith("- ")]
+    return (*adopted, *([workflow.lesson] if workflow.lesson else []))
 
 
 def checklist(workflow: Workflow) -> tuple[str, ...]:
     """What a reviewer goes through, one line each, from the prompt folder."""
-    path = include_dir() / "prompts" / workflow.name / "checklist.md"
+    path = include_dir() / "prompts" / workflow.prompt_folder / "checklist.md"
     lines = path.read_text(encoding="utf-8").splitlines()
     return tuple(line[2:].strip() for line in lines if line.startswith("- "))
 

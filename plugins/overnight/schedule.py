@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable, Param
+from airflow.sdk import CronTriggerTimetable, MultipleCronTriggerTimetable, Param
 
 from overnight.alerts.deadline import not_exported_by
 from overnight.alerts.failure import task_failed
@@ -36,11 +36,11 @@ def nightly(workflow: str) -> dict[str, Any]:
     }
 
 
-def morning(dag_id: str, cron: str) -> dict[str, Any]:
+def morning(dag_id: str, *crons: str) -> dict[str, Any]:
     """The arguments of a Dag that runs while people review."""
     return {
         "dag_id": dag_id,
-        "schedule": _cron(cron),
+        "schedule": MultipleCronTriggerTimetable(*crons, timezone=brand().timezone, run_immediately=timedelta(0)),
         "catchup": False,
         "max_active_runs": 1,
         "default_args": dict(RETRIES),

@@ -114,6 +114,7 @@ class Workflow:
     surface: str = ""  # where its review is; empty: where the brand's reviews are
     targets: tuple[str, ...] = ("json",)  # what approved items are delivered as
     rounds: int = 3  # times reviewers may send an item back before it is a person's to write
+    prompt: str = ""  # its prompt folder, where that is not its name: in a replay only
     lesson: str | None = None  # one rule on trial: in a replay only
     attempts: int = 3  # nights an item may be sent again after a transient failure
     shard_requests: int = 5_000  # requests in one batch: well under every vendor's limit, and each batch is one task
@@ -123,6 +124,11 @@ class Workflow:
     cache: bool = True  # let the vendor keep the prompt's stable part, where that pays
     patience: timedelta = timedelta(hours=6)  # a batch that makes no progress for so long is stuck
     fallback: tuple[str, str] | None = None  # (vendor, model) that takes over from a stuck or broken one
+
+    @property
+    def prompt_folder(self) -> str:
+        """The name of its folder under include/prompts."""
+        return self.prompt or self.name
 
     def models(self) -> tuple[tuple[str, str], ...]:
         """Every (vendor, model) this workflow may ask."""

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from overnight.ledger import migrate
 from overnight.ledger.connect import Ledger, _as_sqlalchemy
 from overnight.ledger.errors import LedgerError, WrongVersion
-from overnight.ledger.tables import metadata
+from overnight.ledger.review_tables import metadata
 
 
 def test_the_steps_make_exactly_the_tables_the_code_uses(ledger: Ledger) -> None:

@@ -32,7 +32,11 @@ class People:
             sheet = book.worksheets[0]
             at = {cell.value: cell.column for cell in sheet[1]}
             for line in range(2, sheet.max_row + 1):
-                if not wanted or sheet.cell(line, at["decision"]).value or sheet.cell(line, at["id"]).value in ("digest", "ready"):
+                if (
+                    not wanted
+                    or sheet.cell(line, at["decision"]).value
+                    or sheet.cell(line, at["id"]).value in ("digest", "ready")
+                ):
                     continue
                 word = wanted.pop(0)
                 values = {"decision": word, "reviewer": "ada", "note": f"ada-{line}"}

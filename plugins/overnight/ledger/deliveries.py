@@ -8,9 +8,10 @@ from sqlalchemy import Connection, insert, select, update
 
 from overnight.ledger import transitions
 from overnight.ledger.audit import Actor
+from overnight.ledger.review_tables import deliveries, delivery_items
 from overnight.ledger.rows import Row
 from overnight.ledger.states import DeliveryState, ItemState
-from overnight.ledger.tables import decisions, deliveries, delivery_items, items, nights
+from overnight.ledger.tables import decisions, items, nights
 
 _GOOD = (ItemState.APPROVED, ItemState.EDITED)
 

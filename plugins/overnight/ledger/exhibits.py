@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, func, insert, select, update
 
 from overnight.ledger.nights import Night
+from overnight.ledger.review_tables import exhibits
 from overnight.ledger.rows import Row
 from overnight.ledger.states import ItemState, NightState
-from overnight.ledger.tables import exhibits, items, nights
+from overnight.ledger.tables import items, nights
 
 OPEN_DAYS = 7
 """How long a night is looked at after its export when nothing of it waits any more (a failed item may still be sent back)."""

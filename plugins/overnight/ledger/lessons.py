@@ -9,9 +9,10 @@ from sqlalchemy import Connection, insert, select, update
 from overnight.ledger import transitions
 from overnight.ledger.audit import Actor
 from overnight.ledger.errors import LedgerError
+from overnight.ledger.review_tables import lessons
 from overnight.ledger.rows import Row
 from overnight.ledger.states import LessonState
-from overnight.ledger.tables import answers, decisions, items, lessons, nights
+from overnight.ledger.tables import answers, decisions, items, nights
 
 
 class NoSuchLesson(LedgerError):

@@ -32,18 +32,18 @@ metadata = MetaData(
 )
 
 
-def _id() -> Column[int]:
+def id_column() -> Column[int]:
     return Column("id", Integer, primary_key=True, autoincrement=True)
 
 
-def _ref(name: str, target: str, *, nullable: bool = False) -> Column[int]:
+def ref(name: str, target: str, *, nullable: bool = False) -> Column[int]:
     return Column(name, Integer, ForeignKey(f"{target}.id"), nullable=nullable, index=True)
 
 
 nights = Table(
     "nights",
     metadata,
-    _id(),
+    id_column(),
     Column("workflow", String(64), nullable=False),
     Column("night", String(32), nullable=False),  # local date of the lock, "-2" for a second one that day
     Column("run_id", String(250), nullable=False),
@@ -75,8 +75,8 @@ nights = Table(
 steps = Table(
     "steps",
     metadata,
-    _id(),
-    _ref("night_id", "nights"),
+    id_column(),
+    ref("night_id", "nights"),
     Column("position", Integer, nullable=False),
     Column("name", String(64), nullable=False),
     Column("state", String(16), nullable=False),
@@ -86,7 +86,7 @@ steps = Table(
 items = Table(
     "items",
     metadata,
-    _id(),
+    id_column(),
     Column("workflow", String(64), nullable=False),
     Column("source", String(32), nullable=False),
     Column("source_ref", String(500), nullable=False),  # where the row stands: a file and line, a sheet and row
@@ -97,7 +97,7 @@ items = Table(
     Column("context", Text),
     Column("state", String(16), nullable=False),
     Column("message", Text),  # what the person at the queue is told
-    _ref("night_id", "nights", nullable=True),  # the night that holds it now, or held it last
+    ref("night_id", "nights", nullable=True),  # the night that holds it now, or held it last
     Column("nights_waited", Integer, nullable=False, server_default="0"),
     Column("rounds", Integer, nullable=False, server_default="0"),  # how often a reviewer sent it back
     Column("note", Text),  # the reviewer's note that goes with a rework
@@ -142,9 +142,9 @@ prompts = Table(
 batches = Table(
     "batches",
     metadata,
-    _id(),
-    _ref("night_id", "nights"),
-    _ref("step_id", "steps"),
+    id_column(),
+    ref("night_id", "nights"),
+    ref("step_id", "steps"),
     Column("shard", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("vendor", String(32), nullable=False),
@@ -180,9 +180,9 @@ batches = Table(
 requests = Table(
     "requests",
     metadata,
-    _id(),
-    _ref("step_id", "steps"),
-    _ref("batch_id", "batches"),
+    id_column(),
+    ref("step_id", "steps"),
+    ref("batch_id", "batches"),
     Column("custom_id", String(64), nullable=False, unique=True),
     Column("vendor", String(32), nullable=False),
     Column("attempt", Integer, nullable=False),
@@ -207,10 +207,10 @@ request_items = Table(
 answers = Table(
     "answers",
     metadata,
-    _id(),
-    _ref("item_id", "items"),
-    _ref("step_id", "steps"),
-    _ref("request_id", "requests"),
+    id_column(),
+    ref("item_id", "items"),
+    ref("step_id", "steps"),
+    ref("request_id", "requests"),
     Column("vendor", String(32), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("state", String(16), nullable=False),
@@ -234,9 +234,9 @@ answers = Table(
 findings = Table(
     "findings",
     metadata,
-    _id(),
-    _ref("item_id", "items"),
-    _ref("night_id", "nights"),
+    id_column(),
+    ref("item_id", "items"),
+    ref("night_id", "nights"),
     Column("rule", String(64), nullable=False),
     Column("severity", String(16), nullable=False),
     Column("field", String(64)),
@@ -248,9 +248,9 @@ findings = Table(
 decisions = Table(
     "decisions",
     metadata,
-    _id(),
-    _ref("night_id", "nights"),
-    _ref("item_id", "items", nullable=True),  # null: the decision on the whole digest
+    id_column(),
+    ref("night_id", "nights"),
+    ref("item_id", "items", nullable=True),  # null: the decision on the whole digest
     Column("decision", String(16), nullable=False),
     Column("reviewer", String(128), nullable=False),
     Column("reason_code", String(64)),
@@ -282,63 +282,10 @@ decisions = Table(
     ),
 )
 
-exhibits = Table(
-    "exhibits",
-    metadata,
-    _id(),
-    _ref("night_id", "nights"),
-    _ref("item_id", "items", nullable=True),  # null: the night's digest, or its "all that is ready"
-    Column("ref", String(64), nullable=False),  # what the surface's row carries: the item and the version of its draft
-    Column("surface", String(32), nullable=False),
-    Column("place", String(500), nullable=False),  # where it stands there: a page's or a record's id, "" for a row
-    Column("shown_hash", String(64), nullable=False),  # of all that was shown: a reviewer must not change it
-    Column("link", String(2000)),  # a document of its own, for long drafts
-    Column("said", Text),  # what stands beside it
-    Column("shown_at", UtcDateTime, nullable=False),
-    UniqueConstraint("night_id", "ref"),
-)
-
-deliveries = Table(
-    "deliveries",
-    metadata,
-    _id(),
-    Column("workflow", String(64), nullable=False),
-    Column("targets", String(250), nullable=False),
-    Column("folder", String(500), nullable=False),  # relative to the delivery folder
-    Column("state", String(16), nullable=False),
-    Column("sha256", String(64)),  # of its manifest
-    Column("planned_at", UtcDateTime, nullable=False),
-    Column("written_at", UtcDateTime),
-)
-
-delivery_items = Table(
-    "delivery_items",
-    metadata,
-    Column("delivery_id", Integer, ForeignKey("deliveries.id"), primary_key=True),
-    Column("item_id", Integer, ForeignKey("items.id"), primary_key=True, index=True),
-)
-
-lessons = Table(
-    "lessons",
-    metadata,
-    _id(),
-    Column("workflow", String(64), nullable=False),
-    Column("prompt_version", String(64), nullable=False),  # under which the pattern showed itself
-    Column("pattern", String(250), nullable=False),
-    Column("rule", Text, nullable=False),
-    Column("evidence", JSON, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("proposed_at", UtcDateTime, nullable=False),
-    Column("decided_at", UtcDateTime),
-    Column("decided_by", String(128)),
-    Column("replay", JSON),  # what asking past items again under the rule showed
-    UniqueConstraint("workflow", "prompt_version", "pattern"),
-)
-
 alerts = Table(
     "alerts",
     metadata,
-    _id(),
+    id_column(),
     Column("dedupe_key", String(250), nullable=False, unique=True),
     Column("kind", String(64), nullable=False),
     Column("workflow", String(64), nullable=False),
@@ -375,7 +322,7 @@ breakers = Table(
 audit_events = Table(
     "audit_events",
     metadata,
-    _id(),
+    id_column(),
     Column("workflow", String(64), nullable=False),
     Column("day", String(10), nullable=False),
     Column("position", Integer, nullable=False),

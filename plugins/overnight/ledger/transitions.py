@@ -12,8 +12,9 @@ from sqlalchemy import Connection, Table, select, update
 from overnight.ledger import audit
 from overnight.ledger.audit import Actor, Entry
 from overnight.ledger.errors import IllegalMove
+from overnight.ledger.review_tables import deliveries, lessons
 from overnight.ledger.states import MOVES
-from overnight.ledger.tables import batches, deliveries, items, lessons, nights, requests, steps
+from overnight.ledger.tables import batches, items, nights, requests, steps
 
 CHUNK = 500
 T = TypeVar("T")

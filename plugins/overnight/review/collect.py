@@ -41,7 +41,13 @@ class CollectOperator(BaseOperator):
         actor = Actor("system", "morning_review", run_id=context["dag_run"].run_id, task_id=self.task_id)
         ledger = open_ledger()
         migrate.ensure_current(ledger)
-        return collect(ledger, actor=actor, now=utcnow())
+        now = utcnow()
+        counts = collect(ledger, actor=actor, now=now)
+        if _is_over(now):
+            from overnight.quality import lessons
+
+            counts["lessons proposed"] = lessons.learn(ledger, actor=actor, now=now)
+        return counts
 
 
 def collect(ledger: Ledger, *, actor: Actor, now: datetime) -> dict[str, int]:

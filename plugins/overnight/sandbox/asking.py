@@ -7,6 +7,7 @@ from typing import Any
 
 _BLOCK = re.compile(r"<(item|previous_answer|reviewer_note|context|last_problem)>\n(.*?)\n</\1>", re.DOTALL)
 _ENTRY = re.compile(r'<entry number="(\d+)">\n(.*?)\n</entry>', re.DOTALL)
+_LESSON = re.compile(r"^- Do not write “([^”]+)”(?:; write “([^”]*)” instead)?\.", re.MULTILINE)
 CHARS_PER_TOKEN = 4
 
 
@@ -27,6 +28,12 @@ class Ask:
                 loaded = json.loads(match.group(2))
                 return loaded if isinstance(loaded, dict) else {}
         return {}
+
+    def heed(self, text: str) -> str:
+        """A text after the lessons in the prompt: phrases that must not be written are left out or replaced, to the letter."""
+        for gone, instead in _LESSON.findall(self.system):
+            text = re.sub(rf"\b{re.escape(gone)}\b", lambda _, new=instead: new, text, flags=re.IGNORECASE)  # type: ignore[misc]
+        return re.sub(r"  +", " ", text)
 
     def entries(self) -> list[tuple[int, "Ask"]]:
         """The entries of a request that holds several, each as a request of its own."""

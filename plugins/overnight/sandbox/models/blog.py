@@ -53,7 +53,7 @@ def write(ask: Ask) -> dict[str, Any]:
         "meta_title": _cut(title, 60),
         "meta_description": _cut(f"{query.capitalize()}: what to look for, who it suits and what people get wrong.", 158),
         "quick_answer": _quick(query, facts),
-        "body_markdown": _body(dice, brief, query, facts, links),
+        "body_markdown": ask.heed(_body(dice, brief, query, facts, links)),
         "faqs": [
             {"question": f"{question}?", "answer": f"{facts[n % len(facts)]}. {dice.choice(_BODY)}"}
             for n, question in enumerate(dice.sample(_ASK, 4))
