@@ -276,11 +276,15 @@ def sandbox(
 def night(
     reviews: Annotated[Path | None, typer.Option(help="Your own reviews instead of the sample.")] = None,
     stop_after: Annotated[bool, typer.Option(help="Stop everything at the end instead of leaving the UI up.")] = False,
+    surface: Annotated[
+        str,
+        typer.Option(help="Review in sheets, notion, airtable or xlsx; a person decides, a second night follows."),
+    ] = "",
 ) -> None:
     """A whole night on this machine: local vendor, a real Airflow, every workflow, a morning review."""
     from overnight.rehearsal import night as rehearsal
 
-    raise typer.Exit(rehearsal.run(out, reviews=reviews, stop_after=stop_after))
+    raise typer.Exit(rehearsal.run(out, reviews=reviews, stop_after=stop_after, surface=surface))
 
 
 @app.command()

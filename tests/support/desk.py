@@ -6,26 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
-from overnight.sandbox.server import services
+from overnight.rehearsal.desk import BASE, DOCUMENTS, FOLDER, SHEET, SOURCE, connections
 from tests.conftest import Sandbox
 
-SHEET, FOLDER, SOURCE, BASE = "review-sheet", "review-folder", "a" * 32, "appReview00000001"
 EXTRA = {"requests_per_minute": 100_000, "requests_per_second": 10_000, "retry_seconds": 0.05, "num_retries": 3}
-
-
-def key_file(token_uri: str) -> str:
-    """A service account's key as Google hands it out, with a token endpoint of ours."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()  # fmt: skip
-    return json.dumps({
-        "type": "service_account", "project_id": "shop", "private_key_id": "1", "private_key": pem, "client_id": "1",
-        "client_email": "overnight@shop.iam.gserviceaccount.com", "token_uri": token_uri,
-    })  # fmt: skip
 
 
 class Desk:
@@ -33,21 +18,11 @@ class Desk:
 
     def __init__(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
         self.sandbox, self.http = sandbox, httpx.Client(base_url=f"{sandbox.url}/control/desk", timeout=30)
-        urls = services(sandbox.url)
-        google = {
-            "keyfile_dict": key_file(f"{urls['google']}/token"), "scope": "https://www.googleapis.com/auth/spreadsheets",
-            "api_endpoint": urls["google"], "review_spreadsheet": SHEET, "queue_spreadsheet": SHEET, **EXTRA,
-        }  # fmt: skip
-        self.google = google
-        notion = {"review_data_source": SOURCE, "queues": {"blog_drafts": "b" * 32, "review_sentiment": "c" * 32}, **EXTRA}
-        airtable = {"review_base": BASE, "queue_base": "appQueue000000001", **EXTRA}
-        connections: dict[str, dict[str, Any]] = {
-            "sheets": {"conn_type": "google_cloud_platform", "extra": google},
-            "notion": {"conn_type": "generic", "host": urls["notion"], "password": "ntn_sandbox", "extra": notion},
-            "airtable": {"conn_type": "generic", "host": urls["airtable"], "password": "patSandbox", "extra": airtable},
-        }
-        for name, conn in connections.items():
-            monkeypatch.setenv(f"AIRFLOW_CONN_OVERNIGHT_{name.upper()}", json.dumps(conn))
+        made = connections(sandbox.url, **EXTRA)
+        made["overnight_sheets"]["extra"].pop("documents_folder")
+        self.connections = made
+        for name, conn in made.items():
+            monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(conn))
         self.make("spreadsheet", id=SHEET, tabs={"notes": [["of the team"]]})
         self.make("folder", id=FOLDER)
         self.make("notion", id=SOURCE, properties={"Item": {"title": {}}})
@@ -99,6 +74,3 @@ class Desk:
             {str(name): ("" if n >= len(line) or line[n] is None else line[n]) for n, name in enumerate(rows[0]) if name}
             for line in rows[1:]
         ]  # fmt: skip
-
-
-DOCUMENTS = {"sheets": SHEET, "notion": "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa", "airtable": BASE}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from overnight.brand import include_dir, project_dir
+from overnight.rehearsal import desk
 from overnight.workflow import workflow_names
 
 KEY = "sandbox-key"
@@ -32,6 +33,16 @@ class Home:
     def queue(self) -> Path:
         """Where the queue's CSV files are."""
         return self.root / "queue"
+
+    @property
+    def review(self) -> Path:
+        """Where workbooks for review are (surface xlsx)."""
+        return self.root / "review"
+
+    @property
+    def delivery(self) -> Path:
+        """Where what was approved is handed out."""
+        return self.root / "delivery"
 
     @property
     def logs(self) -> Path:
@@ -77,16 +88,20 @@ def adopt() -> None:
     os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
 
 
+def samples(reviews: Path | None = None) -> dict[str, Path]:
+    """What waits in each workflow's queue of a rehearsal."""
+    own = {"review_sentiment": reviews} if reviews is not None else {}
+    return {name: own.get(name) or include_dir() / "prompts" / name / "sample.csv" for name in workflow_names()}
+
+
 def make(home: Home, vendors: dict[str, str], sandbox_port: int, reviews: Path | None) -> dict[str, str]:
     """Make the folders, the samples in the queue, the logins and the environment; returns the environment."""
     for folder in (home.airflow, home.logs, home.queue):
         folder.mkdir(parents=True, exist_ok=True)
-    for name in workflow_names():
+    for name, source in samples(reviews).items():
         target = home.queue / name
         target.mkdir(exist_ok=True)
-        own = reviews if name == "review_sentiment" else None
-        source = own or include_dir() / "prompts" / name / "sample.csv"
-        shutil.copyfile(source, target / ("sample.csv" if own is None else "reviews.csv"))
+        shutil.copyfile(source, target / ("reviews.csv" if source == reviews else "sample.csv"))
     passwords = {user: secrets.token_urlsafe(9) for user in USERS}
     (home.root / "passwords.json").write_text(json.dumps(passwords))
     env = _environment(home, vendors, free_port(), sandbox_port)
@@ -141,12 +156,18 @@ def _environment(home: Home, vendors: dict[str, str], port: int, sandbox_port: i
         "AIRFLOW_HOME": str(home.airflow),
         "OVERNIGHT_PROJECT": str(project),
         "OVERNIGHT_QUEUE_DIR": str(home.queue),
+        "OVERNIGHT_REVIEW_DIR": str(home.review),
+        "OVERNIGHT_DELIVERY_DIR": str(home.delivery),
         "OVERNIGHT_POLL_SECONDS": "1",
         "OVERNIGHT_SANDBOX_PORT": str(sandbox_port),
         "OVERNIGHT_URL": url,
         "PYTHONPATH": str(project / "plugins"),
         **{f"AIRFLOW__{name}": _text(value) for name, value in airflow.items()},
         **{f"AIRFLOW_CONN_{name.upper()}_DEFAULT": json.dumps(conn) for name, conn in conns.items()},
+        **{
+            f"AIRFLOW_CONN_{name.upper()}": json.dumps(conn)
+            for name, conn in desk.connections(f"http://127.0.0.1:{sandbox_port}").items()
+        },
     }
 
 

@@ -99,15 +99,22 @@ def _decide(desk: Desk, order: dict[str, Any]) -> dict[str, Any]:
         hands = people.HANDS[order["service"]](desk, order["document"], order.get("editable", []))
         person = people.Reviewer(hands, order["name"], int(order.get("seed", 0)))
         done: dict[str, int] = {}
-        open_rows = [
-            h for h in hands.rows() if not hands.read(h).get("decision") and hands.read(h).get("id") not in ("digest", "ready")
-        ]
+        seen = [(handle, hands.read(handle)) for handle in hands.rows() if _of(hands.night_of(handle), order.get("workflow"))]
+        undecided = [(handle, row) for handle, row in seen if not row.get("decision")]
+        open_rows = [handle for handle, row in undecided if row.get("id") not in ("digest", "ready")]
         wanted = [word for word, count in order["decisions"].items() for _ in range(count)]
-        for handle, word in zip(open_rows, wanted, strict=False):
+        chosen = list(zip(open_rows, wanted, strict=False))
+        if order.get("digest"):
+            chosen += [(handle, order["digest"]) for handle, row in undecided if row.get("id") == "digest"]
+        for handle, word in chosen:
             edits = {order["editable"][0]: order.get("text", "A reviewer's own words")} if word == "edit" else {}
             person.decide(handle, word, edits)
             done[word] = done.get(word, 0) + 1
-        return {"done": done, "open": len(open_rows) - sum(done.values())}
+        return {"done": done, "open": len(open_rows) - len(wanted)}
+
+
+def _of(name: str, workflow: str | None) -> bool:
+    return workflow is None or workflow in name
 
 
 async def journal(request: Request) -> Response:

@@ -35,6 +35,10 @@ class Hands(ABC):
         """A row's cells by their header."""
 
     @abstractmethod
+    def night_of(self, handle: Any) -> str:
+        """What the place a row stands in is called: it names the workflow."""
+
+    @abstractmethod
     def write(self, handle: Any, values: dict[str, str]) -> None:
         """Fill in cells."""
 
@@ -74,6 +78,10 @@ class SheetsHands(Hands):
         """A row's cells by their header."""
         tab, line = handle
         return {str(name): _at(line, n) for n, name in enumerate(tab["rows"][0]) if name}
+
+    def night_of(self, handle: Any) -> str:
+        """The tab's title."""
+        return str(handle[0]["properties"]["title"])
 
     def write(self, handle: Any, values: dict[str, str]) -> None:
         """Fill in cells; a person's cells hold what they typed."""
@@ -141,6 +149,10 @@ class NotionHands(Hands):
             f"{name}{YOURS}": "\n".join(_text(block) for block in self._section(handle, name)) for name in self.editable
         }
 
+    def night_of(self, handle: Any) -> str:
+        """The workflow's property."""
+        return str(notion_api.plain(handle["properties"]["workflow"]))
+
     def write(self, handle: Any, values: dict[str, str]) -> None:
         """Fill in properties; a version of one's own goes into the draft itself."""
         source = self.desk.docs["notion_source"][self.document]
@@ -205,6 +217,10 @@ class AirtableHands(Hands):
     def read(self, handle: Any) -> Row:
         """A record's fields."""
         return dict(handle[1]["fields"])
+
+    def night_of(self, handle: Any) -> str:
+        """The table's name."""
+        return str(handle[0]["name"])
 
     def write(self, handle: Any, values: dict[str, str]) -> None:
         """Fill in fields; a person may add an option to a select."""

@@ -5,10 +5,12 @@ that making it twice is refused by Google itself. Our columns are protected, the
 stands in a column that carries our metadata and is found again wherever people have moved it to.
 """
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from overnight.review import table
+from overnight.review import showing, table
 from overnight.review.exhibit import Entry, Exhibit
 from overnight.review.surface import Mark, Shown, Surface, SurfaceBroken, Told
 from overnight.review.table import Column
@@ -19,6 +21,7 @@ from overnight.services.settings import ServiceError
 CONN_EXTRA = "review_spreadsheet"
 LOOKS = 3
 """How often what we say is checked and put right when people move rows while it is written."""
+_DOCUMENT = re.compile(r"/document/d/([\w-]+)")
 _TAB_IDS = 1_700_000_000  # tab ids are below 2^31; ours begin here and go on by the night's own number
 
 
@@ -62,7 +65,11 @@ class SheetsSurface(Surface):
         """Every row of the nights' tabs, in one read."""
         try:
             client, spreadsheet = self._open()
-            return [mark for found in self._read(client, spreadsheet, exhibits) for mark in found.marks]
+            return [
+                _with_document(client, found.exhibit, mark, link)
+                for found in self._read(client, spreadsheet, exhibits)
+                for mark, link in zip(found.marks, found.links(), strict=True)
+            ]
         except ServiceError as trouble:
             raise SurfaceBroken(str(trouble)) from trouble
 
@@ -167,6 +174,26 @@ class SheetsSurface(Surface):
             there = [exhibit for exhibit in exhibits if tab_id(exhibit) in known]
             tabs = client.read_tabs(spreadsheet, [tab_id(exhibit) for exhibit in there]) if there else []
         return [_Tab(exhibit, self._shape(client, exhibit), lines) for exhibit, lines in zip(there, tabs, strict=True)]
+
+
+def _with_document(client: Google, exhibit: Exhibit, mark: Mark, link: str) -> Mark:
+    """A row that was just decided, with what the reviewer changed in its document."""
+    entry = exhibit.by_ref().get(mark.ref)
+    if not mark.written.touched or not link or entry is None or entry.decision is not None:
+        return mark
+    field = next((f for f in entry.fields if f.name == exhibit.document), None)
+    found = _DOCUMENT.search(link)
+    if field is None or found is None:
+        return mark
+    text = showing.clean(client.read_document(found[1]))
+    if text == field.after:
+        return mark
+    written = mark.written
+    if field.name in written.edits:
+        name = showing.label(field.name)
+        trouble = f"You changed {name} in its document and wrote your own version here, too. Keep one. Nothing was decided."
+        return replace(mark, written=replace(written, trouble=trouble))
+    return replace(mark, written=replace(written, edits={**written.edits, field.name: text}))
 
 
 class _Tab:
