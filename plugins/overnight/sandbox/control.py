@@ -117,6 +117,36 @@ def _of(name: str, workflow: str | None) -> bool:
     return workflow is None or workflow in name
 
 
+async def work(request: Request) -> Response:
+    """POST {"times"}: everybody who was sent in does so many things now."""
+    order, desk = await request.json(), request.app.state.desk
+    with desk.lock:
+        for _ in range(int(order["times"])):
+            for person in desk.people:
+                person.act()
+    return JSONResponse({"status": "done"})
+
+
+async def reset(request: Request) -> Response:
+    """POST: an empty desk, with nobody at it."""
+    desk: Desk = request.app.state.desk
+    with desk.lock:
+        for kind in list(desk.docs):
+            for doc_id in [] if kind == "google_token" else list(desk.docs[kind]):
+                desk.drop(kind, doc_id)
+        desk.people.clear()
+        desk.journal.clear()
+    return JSONResponse({"status": "empty"})
+
+
+async def refs(request: Request) -> Response:
+    """POST {"service", "document"}: the refs of the rows that people see there."""
+    order, desk = await request.json(), request.app.state.desk
+    with desk.lock:
+        hands = people.HANDS[order["service"]](desk, order["document"], [])
+        return JSONResponse({"refs": sorted({str(hands.read(handle).get("ref") or "") for handle in hands.rows()})})
+
+
 async def journal(request: Request) -> Response:
     """GET what people did so far."""
     return JSONResponse(request.app.state.desk.journal)
@@ -132,5 +162,6 @@ async def dump(request: Request) -> Response:
 ROUTES = [
     Route("/make", make, methods=["POST"]), Route("/manners", manners, methods=["POST"]),
     Route("/people", send_in, methods=["POST"]), Route("/decide", decide, methods=["POST"]),
-    Route("/journal", journal), Route("/dump", dump),
+    Route("/work", work, methods=["POST"]), Route("/reset", reset, methods=["POST"]),
+    Route("/refs", refs, methods=["POST"]), Route("/journal", journal), Route("/dump", dump),
 ]  # fmt: skip

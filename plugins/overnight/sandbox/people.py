@@ -42,6 +42,10 @@ class Hands(ABC):
     def write(self, handle: Any, values: dict[str, str]) -> None:
         """Fill in cells."""
 
+    def overwritten(self, words: list[str]) -> list[str]:
+        """Which of these are gone when a cell is filled in anew."""
+        return words
+
     @abstractmethod
     def delete(self, handle: Any) -> None:
         """Take a row away."""
@@ -303,9 +307,9 @@ class Reviewer:
         word = self._word()
         self._note("decide", handle, decision=decision, reason=reason, note=word, edits=edits)
         before = self.hands.read(handle)
-        if lost := str(before.get("note") or ""):
-            self._note("took away", handle, words=[lost])
         own = {f"{name}{YOURS}": text for name, text in edits.items()}
+        if lost := [str(before[name]) for name in ("note", *own) if before.get(name)]:
+            self._note("took away", handle, words=self.hands.overwritten(lost))
         self.hands.write(
             handle, {"decision": decision, "reason": reason, "note": word, "reviewer": self.name, **own}
         )  # fmt: skip

@@ -4,6 +4,7 @@ Limits (developers.notion.com/reference/request-limits): 2,000 characters a text
 append. The SDK waits out a 429 by its Retry-After; a POST whose answer is lost is not sent again by itself.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ CONN_ID = "overnight_notion"
 MAX_RUN, MAX_RUNS, MAX_BLOCKS, PAGE = 2_000, 100, 100, 100
 
 Body = dict[str, Any]
+log = logging.getLogger("overnight.notion")
+"""Our own: the SDK's would gain a handler with each client."""
 
 
 class Notion:
@@ -24,7 +27,8 @@ class Notion:
         from notion_client.client import RetryOptions
 
         self.settings = settings
-        options: Body = {"auth": settings.password, "timeout_ms": 60_000, "retry": RetryOptions(max_retries=5)}
+        options: Body = {"auth": settings.password, "timeout_ms": 60_000, "retry": RetryOptions(max_retries=5),
+                         "logger": log, "log_level": logging.ERROR}  # fmt: skip
         if settings.host:
             options["base_url"] = settings.host
         self.client = Client(**options)
