@@ -28,7 +28,7 @@ from overnight.ledger.states import ItemState
 from overnight.rehearsal.desk import BASE, DOCUMENTS, FOLDER, SHEET, SOURCE, connections
 from overnight.review.collect import CollectFailed, collect
 from overnight.review.exhibit import item_ref
-from overnight.review.export import export
+from overnight.review.export import ExportMismatch, export
 from overnight.review.surface import SurfaceBroken
 from overnight.sandbox.people import Hands, Reviewer
 from tests.support.reviewed import NOW, SYSTEM, draft, entries, stage
@@ -197,7 +197,7 @@ def _until_done(work: Any) -> None:
     for _ in range(TRIES):
         try:
             work()
-        except SurfaceBroken:
+        except (SurfaceBroken, ExportMismatch):
             continue
         return
     raise AssertionError(f"did not succeed in {TRIES} tries")

@@ -35,7 +35,7 @@ def of_night(conn: Connection, night_id: int) -> dict[str, Row]:
 def keep(conn: Connection, night_id: int, surface: str, shown: Sequence[Row], now: datetime) -> None:
     """Write down what stands there now: ref, item_id, place, shown_hash and link; known refs are brought up to date."""
     known = of_night(conn, night_id)
-    for row in shown:
+    for row in {row["ref"]: row for row in shown}.values():  # a person may have copied one already
         values = {k: row.get(k) for k in ("item_id", "place", "shown_hash", "link")}
         if row["ref"] in known:
             conn.execute(update(exhibits).where(exhibits.c.id == known[row["ref"]]["id"]).values(values))

@@ -74,6 +74,11 @@ def cells(entry: Entry, shape: Sequence[Column], *, limit: int, link: str = "") 
     return {c.name: _cut(filled.get(c.name, ""), limit) for c in shape if not c.theirs and c.name != SAID}
 
 
+def expected(entry: Entry, shape: Sequence[Column], *, limit: int, link: str = "") -> str:
+    """The hash of our cells as we write them: not as they are read back, for somebody may have changed them meanwhile."""
+    return hashed(cells(entry, shape, limit=limit, link=link), shape)
+
+
 def hashed(row: Mapping[str, str], shape: Sequence[Column]) -> str:
     """The hash of our cells as they stand in a row."""
     return shown_hash({c.name: showing.clean(row.get(c.name, "")) for c in shape if not c.theirs and c.name != SAID})

@@ -103,6 +103,11 @@ class Desk:
         seen.append(now)
         return False
 
+    def again_in(self, key: str, seconds: float) -> int:
+        """Whole seconds until there is room again."""
+        seen = self._calls.get(key)
+        return max(1, int(seen[0] + seconds - time.monotonic()) + 1) if seen else 1
+
     def let_people_work(self, document: str) -> None:
         """Before a call that touches a document, the people in it may act."""
         for person in self.people:

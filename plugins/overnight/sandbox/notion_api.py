@@ -63,7 +63,8 @@ def _answer(desk: Desk, request: Request, body: dict[str, Any]) -> Response:
         if request.headers.get("notion-version") is None:
             raise Refusal(400, "missing_version", "Notion-Version header should be defined, but was missing.")
         if desk.strikes("busy") or desk.over_quota(f"notion {bearer}", int(PER_SECOND * WINDOW_S), WINDOW_S):
-            raise Refusal(429, "rate_limited", "You have been rate limited. Please try again in a few minutes.", 1)
+            raise Refusal(429, "rate_limited", "You have been rate limited. Please try again in a few minutes.",
+                          desk.again_in(f"notion {bearer}", WINDOW_S))  # fmt: skip
         if desk.strikes("broken"):
             raise Refusal(503, "service_unavailable", "Notion is unavailable, please try again later.")
         if size(body) > MAX_BODY:

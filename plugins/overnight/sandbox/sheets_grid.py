@@ -232,6 +232,20 @@ def _append_dimension(doc: dict[str, Any], body: dict[str, Any]) -> None:
         sheet["columns"] += [[] for _ in range(body["length"])]
 
 
+def _append_cells(doc: dict[str, Any], body: dict[str, Any]) -> None:
+    sheet = find(doc, sheet_id=body["sheetId"])
+    rows = sheet["rows"]
+    while rows and not any(cell not in (None, "") for cell in rows[-1]):
+        rows.pop()
+    for given in body["rows"]:
+        values = [cell.get("userEnteredValue", {}).get("stringValue") for cell in given.get("values", [])]
+        if any(value is not None and len(value) > MAX_CELL for value in values):
+            raise Invalid("Your input contains more than the maximum of 50000 characters in a single cell.")
+        rows.append(values)
+    grid = sheet["properties"]["gridProperties"]
+    grid["rowCount"] = max(grid["rowCount"], len(rows))
+
+
 def _insert_dimension(doc: dict[str, Any], body: dict[str, Any]) -> None:
     place = body["range"]
     insert(find(doc, sheet_id=place["sheetId"]), place["dimension"], place["startIndex"], place["endIndex"] - place["startIndex"])
@@ -274,6 +288,6 @@ _HANDLERS: dict[str, Any] = {
     "setDataValidation": _range_rule("setDataValidation"), "addProtectedRange": _range_rule("addProtectedRange"),
     "addFilterView": _range_rule("addFilterView"), "setBasicFilter": _range_rule("setBasicFilter"),
     "addConditionalFormatRule": _nothing, "repeatCell": _nothing, "updateDimensionProperties": _nothing,
-    "createDeveloperMetadata": _create_metadata, "appendDimension": _append_dimension,
+    "createDeveloperMetadata": _create_metadata, "appendCells": _append_cells, "appendDimension": _append_dimension,
     "insertDimension": _insert_dimension, "deleteDimension": _delete_dimension,
 }  # fmt: skip

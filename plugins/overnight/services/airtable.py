@@ -29,7 +29,7 @@ class Airtable:
         if settings.host:
             options["endpoint_url"] = settings.host
         self.api = Api(settings.password, **options)
-        self.pace = Pace(int(settings.number("requests_per_second", 5)), 1.0)
+        self.pace = Pace(f"airtable {settings.host} {settings.password}", int(settings.number("requests_per_second", 5)), 1.0)
 
     def tables(self, base: str) -> dict[str, Body]:
         """A base's tables by name, with their fields."""

@@ -30,7 +30,8 @@ class Google:
         endpoint = settings.extra.get("api_endpoint") or None
         self.hook = GSheetsHook(gcp_conn_id=settings.conn_id, api_endpoint=endpoint)
         per_minute = int(settings.number("requests_per_minute", 55))  # a little under the 60 that are counted
-        self.reads, self.writes = Pace(per_minute, 60.0), Pace(per_minute, 60.0)
+        who = f"google {settings.conn_id} {endpoint}"
+        self.reads, self.writes = Pace(f"{who} reads", per_minute, 60.0), Pace(f"{who} writes", per_minute, 60.0)
         self._services: dict[str, Any] = {}
 
     def sheet_ids(self, spreadsheet: str) -> dict[int, Body]:
@@ -55,6 +56,11 @@ class Google:
         """Put rows into a tab, as text and never as formulas."""
         where = {"gridRange": {"sheetId": sheet_id, "startRowIndex": first_row}}
         self._write(spreadsheet, [{"dataFilter": where, "majorDimension": "ROWS", "values": [list(row) for row in rows]}])
+
+    def append_rows(self, spreadsheet: str, sheet_id: int, rows: Sequence[Sequence[str]]) -> None:
+        """Put rows below whatever stands there at that moment: the place is Google's to find, so nothing is written over."""
+        cells = [{"values": [{"userEnteredValue": {"stringValue": cell}} if cell else {} for cell in row]} for row in rows]
+        self.change(spreadsheet, [{"appendCells": {"sheetId": sheet_id, "rows": cells, "fields": "userEnteredValue"}}])
 
     def write_columns(self, spreadsheet: str, columns: Sequence[tuple[str, Sequence[str | None]]]) -> None:
         """Fill columns that carry our metadata, wherever people have moved them to; None leaves a cell as it is.

@@ -33,7 +33,9 @@ class Notion:
             options["base_url"] = settings.host
         self.client = Client(**options)
         # The average may be three a second; a little under it, counted over ten seconds.
-        self.pace = Pace(int(settings.number("requests_per_second", 2.8) * 10), 10.0)
+        self.pace = Pace(
+            f"notion {settings.host} {settings.password}", int(settings.number("requests_per_second", 2.8) * 10), 10.0
+        )
 
     def properties(self, source: str) -> Body:
         """A data source's properties: name → its type and settings."""

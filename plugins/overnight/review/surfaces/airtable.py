@@ -75,7 +75,7 @@ class AirtableSurface(Surface):
         opened = [(record["id"], {STAGE: OPEN}) for record in there.values() if record["fields"].get(STAGE) == PREPARING]
         client.update(base, name, opened)
         return [
-            Shown(entry.ref, there[entry.ref]["id"], table.hashed(_texts(there[entry.ref]), shape))
+            Shown(entry.ref, there[entry.ref]["id"], table.expected(entry, shape, limit=MAX_TEXT))
             for entry in wanted
             if entry.ref in there
         ]
@@ -90,6 +90,8 @@ class AirtableSurface(Surface):
                 shape = table.columns(exhibit)
                 self._refuse_fields(tables, exhibit, shape)
                 for record in client.records(base, table_name(exhibit), {NIGHT: exhibit.night}):
+                    if record["fields"].get(STAGE) == PREPARING:
+                        continue  # no reviewer sees it yet: it counts as missing, and is opened
                     marks.append(table.read(exhibit, _texts(record), shape, record["id"], limit=MAX_TEXT))
             return marks
         except ServiceError as trouble:

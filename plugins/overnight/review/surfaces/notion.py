@@ -85,8 +85,12 @@ class NotionSurface(Surface):
         try:
             client, source = self._open()
             return [
-                self._mark(client, exhibit, page) for exhibit in exhibits for page in client.pages(source, _of_night(exhibit))
-            ]  # fmt: skip
+                self._mark(client, exhibit, page)
+                for exhibit in exhibits
+                for page in client.pages(source, _of_night(exhibit))
+                # What no reviewer sees yet counts as missing, and is opened.
+                if plain(page["properties"].get(STAGE, {})) != PREPARING
+            ]
         except ServiceError as trouble:
             raise SurfaceBroken(str(trouble)) from trouble
 

@@ -111,13 +111,13 @@ class SheetsSurface(Surface):
             except Refused as refused:
                 if refused.status != 400 or tab_id(exhibit) not in client.sheet_ids(spreadsheet):
                     raise  # the lost answer of an earlier try leaves the tab there: then it is ours to fill
-        self._write(client, spreadsheet, exhibit, rows, first_row=0)
+        self._write(client, spreadsheet, exhibit, rows)
         client.change(spreadsheet, list(_finish(exhibit, shape, len(rows))))
 
-    def _write(self, client: Google, spreadsheet: str, exhibit: Exhibit, rows: Sequence[list[str]], first_row: int) -> None:
+    def _write(self, client: Google, spreadsheet: str, exhibit: Exhibit, rows: Sequence[list[str]]) -> None:
         """Rows in as few calls as the advised size of one allows."""
         part: list[list[str]] = []
-        size = 0
+        first_row = size = 0
         for line in rows:
             more = sum(len(cell.encode()) + 4 for cell in line)
             if part and size + more > MAX_REQUEST_BYTES:
@@ -135,9 +135,7 @@ class SheetsSurface(Surface):
         missing = [entry for entry in exhibit.entries if entry.ref not in there and (entry.waits or entry.item_id is None)]
         if missing:
             rows = [row(entry, found.shape, "", header=found.header) for entry in missing]
-            size = {"sheetId": tab_id(exhibit), "dimension": "ROWS", "length": len(rows)}
-            client.change(spreadsheet, [{"appendDimension": size}])
-            self._write(client, spreadsheet, exhibit, rows, first_row=found.height)
+            client.append_rows(spreadsheet, tab_id(exhibit), rows)
 
     def _linked(self, client: Google, exhibit: Exhibit) -> Iterator[tuple[Entry, str]]:
         """Each entry with the document of its long text, where the team has a folder for them."""
@@ -155,9 +153,9 @@ class SheetsSurface(Surface):
 
     def _shown(self, client: Google, spreadsheet: str, exhibit: Exhibit) -> Sequence[Shown]:
         (found,) = self._read(client, spreadsheet, [exhibit])
-        known = exhibit.by_ref()
+        known, shape = exhibit.by_ref(), found.shape
         return [
-            Shown(mark.ref, "", mark.shown_hash or "", link or None)
+            Shown(mark.ref, "", table.expected(known[mark.ref], shape, limit=MAX_CELL, link=link), link or None)
             for mark, link in zip(found.marks, found.links(), strict=True)
             if mark.ref in known
         ]
@@ -200,7 +198,7 @@ class _Tab:
     """One tab as it was read: its header wherever people moved the columns to, and its rows."""
 
     def __init__(self, exhibit: Exhibit, shape: Sequence[Column], lines: Sequence[Sequence[str]]) -> None:
-        self.exhibit, self.shape, self.height = exhibit, shape, len(lines)
+        self.exhibit, self.shape = exhibit, shape
         self.header = list(lines[0]) if lines else []
         missing = [c.name for c in shape if c.name not in self.header]
         if missing:

@@ -51,8 +51,12 @@ class XlsxSurface(Surface):
         missing = [e for e in exhibit.entries if e.ref not in there and (not there or e.waits or e.item_id is None)]
         if missing:
             self._write(exhibit, self._free(exhibit), missing)
-        known = exhibit.by_ref()
-        return [Shown(m.ref, m.place, m.shown_hash or "") for m in self.collect([exhibit]) if m.ref in known]
+        known, shape = exhibit.by_ref(), table.columns(exhibit)
+        return [
+            Shown(m.ref, m.place, table.expected(known[m.ref], shape, limit=MAX_CELL))
+            for m in self.collect([exhibit])
+            if m.ref in known
+        ]
 
     def collect(self, exhibits: Sequence[Exhibit]) -> Sequence[Mark]:
         """Every row of the nights' workbooks, as they were last saved."""
