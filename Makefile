@@ -7,7 +7,7 @@ export PYTHONPATH := $(CURDIR)/plugins$(if $(PYTHONPATH),:$(PYTHONPATH))
 export OVERNIGHT_VENV := $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev night down test lint format lock bench faults clean
+.PHONY: help install install-dev night down test lint format lock bench faults people clean
 
 help: ## What can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -50,6 +50,10 @@ faults: install-dev ## Kill nights at every point, under every fault profile, on
 	@mkdir -p .faults && AIRFLOW_HOME=$(CURDIR)/.faults/airflow AIRFLOW__LOGGING__LOGGING_LEVEL=CRITICAL PYTHONPATH=$(PYTHONPATH):$(CURDIR) \
 		$(BIN)/python -m tests.support.fault_matrix .faults/progress.jsonl --minutes 48 --results benchmarks/results.json
 	@OVERNIGHT_FAULTS=all OVERNIGHT_FAULTS_RESULTS=$(CURDIR)/benchmarks/results.json $(BIN)/python -m pytest tests/faults/test_real_airflow.py
+
+people: install-dev ## A careless person at every review surface, a hundred seeds each, into benchmarks/results.json
+	@mkdir -p .faults && AIRFLOW_HOME=$(CURDIR)/.faults/people AIRFLOW__LOGGING__LOGGING_LEVEL=CRITICAL PYTHONPATH=$(PYTHONPATH):$(CURDIR) \
+		$(BIN)/python -m tests.support.people sheets notion airtable xlsx --results benchmarks/results.json
 
 lock: ## Resolve requirements*.in anew (needs uv)
 	@uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --upgrade requirements.in -o requirements.txt

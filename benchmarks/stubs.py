@@ -9,6 +9,7 @@ import asyncio
 import json
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -63,7 +64,7 @@ async def reply(send: Send, body: Any, status: int = 200, headers: dict[str, str
     await send({"type": "http.response.body", "body": raw})
 
 
-class Stub:
+class Stub(ABC):
     """What the four have in common: they can be told something, and say what they counted."""
 
     def __init__(self) -> None:
@@ -79,11 +80,12 @@ class Stub:
             await self.call(scope, receive, send)
 
     def control(self, told: dict[str, Any]) -> None:
-        """Do as told."""
+        """Do as told: a stub with nothing to be told does nothing."""
+        return
 
+    @abstractmethod
     async def call(self, scope: Any, receive: Any, send: Send) -> None:
         """One call of a client."""
-        raise NotImplementedError
 
 
 class Proxy(Stub):

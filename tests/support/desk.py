@@ -52,6 +52,11 @@ class Desk:
         self.http.post("/people", json={"service": service, "document": DOCUMENTS[service], "editable": list(editable), "name": name,
                                         "seed": seed, "chance": chance}).raise_for_status()  # fmt: skip
 
+    def write(self, service: str, ref: str, values: Mapping[str, str]) -> None:
+        """A person fills in cells of a row."""
+        order = {"service": service, "document": DOCUMENTS[service], "ref": ref, "values": dict(values)}
+        self.http.post("/write", json=order).raise_for_status()
+
     def send_home(self) -> None:
         """Nobody works there any more."""
         self.http.post("/people", json={"home": True}).raise_for_status()

@@ -229,7 +229,9 @@ def _on_the_wrong_item(item: Any, decision: Any, journal: Sequence[dict[str, Any
     ref = item_ref(item["id"], item["output_hash"])
     same = [
         act for act in journal
-        if act["did"] == "decide" and act["ref"] == ref and act["decision"] == decision["decision"] and act["note"] == decision["note"]
+        if act["ref"] == ref and act.get("decision") == decision["decision"]
+        # A person who changes only the word of an earlier decision leaves its note standing.
+        and (act["did"] == "half" or (act["did"] == "decide" and act["note"] == decision["note"]))
     ]  # fmt: skip
     if not same:
         yield f"item {item['id']} has the decision {decision['decision']} ({decision['note']}), which nobody wrote beside it"
@@ -285,7 +287,7 @@ def main(argv: Sequence[str]) -> int:
     if options.results:
         stored = json.loads(options.results.read_text())
         stored["people"] = {**stored.get("people", {}), **counts}
-        options.results.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n")
+        options.results.write_text(json.dumps(stored, indent=2) + "\n")
     return 1 if any(c["broken promises"] for c in counts.values()) else 0
 
 

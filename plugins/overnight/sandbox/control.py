@@ -23,6 +23,9 @@ async def make(request: Request) -> Response:
 
 
 def _spreadsheet(desk: Desk, order: dict[str, Any]) -> None:
+    if "whole" in order:
+        desk.put("spreadsheet", order["id"], order["whole"])
+        return
     sheets = []
     for number, (title, rows) in enumerate(order.get("tabs", {}).items()):
         sheet = sheets_grid.new_sheet({"sheetId": number, "title": title, "gridProperties": {
@@ -32,6 +35,11 @@ def _spreadsheet(desk: Desk, order: dict[str, Any]) -> None:
     shared = order.get("shared", ["*"])
     body = {"id": order["id"], "title": order.get("title", order["id"]), "shared": shared, "sheets": sheets}
     desk.put("spreadsheet", order["id"], body)
+
+
+def _document(desk: Desk, order: dict[str, Any]) -> None:
+    """A document's text, as a person leaves it."""
+    desk.put("document", order["id"], {**desk.docs["document"][order["id"]], "text": order["text"]})
 
 
 def _folder(desk: Desk, order: dict[str, Any]) -> None:
@@ -64,7 +72,7 @@ def _airtable(desk: Desk, order: dict[str, Any]) -> None:
     desk.put("airtable_base", order["id"], desk.docs["airtable_base"][order["id"]])
 
 
-_MAKERS = {"spreadsheet": _spreadsheet, "folder": _folder, "notion": _notion, "airtable": _airtable}
+_MAKERS = {"spreadsheet": _spreadsheet, "folder": _folder, "document": _document, "notion": _notion, "airtable": _airtable}
 
 
 async def manners(request: Request) -> Response:
@@ -117,6 +125,16 @@ def _of(name: str, workflow: str | None) -> bool:
     return workflow is None or workflow in name
 
 
+async def write(request: Request) -> Response:
+    """POST {"service", "document", "ref", "values"}: a person fills in cells of the first row whose ref begins so."""
+    order, desk = await request.json(), request.app.state.desk
+    with desk.lock:
+        hands = people.HANDS[order["service"]](desk, order["document"], [])
+        handle = next(h for h in hands.rows() if str(hands.read(h).get("ref")).startswith(order["ref"]))
+        hands.write(handle, order["values"])
+    return JSONResponse({"status": "written"})
+
+
 async def work(request: Request) -> Response:
     """POST {"times"}: everybody who was sent in does so many things now."""
     order, desk = await request.json(), request.app.state.desk
@@ -162,6 +180,6 @@ async def dump(request: Request) -> Response:
 ROUTES = [
     Route("/make", make, methods=["POST"]), Route("/manners", manners, methods=["POST"]),
     Route("/people", send_in, methods=["POST"]), Route("/decide", decide, methods=["POST"]),
-    Route("/work", work, methods=["POST"]), Route("/reset", reset, methods=["POST"]),
+    Route("/write", write, methods=["POST"]), Route("/work", work, methods=["POST"]), Route("/reset", reset, methods=["POST"]),
     Route("/refs", refs, methods=["POST"]), Route("/journal", journal), Route("/dump", dump),
 ]  # fmt: skip
