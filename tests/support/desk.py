@@ -71,6 +71,14 @@ class Desk:
         found: list[dict[str, Any]] = self.http.get("/dump", params={"kind": kind}).json()
         return found
 
+    def sandbox_tokens(self) -> list[str]:
+        """The access tokens Google handed out, newest first."""
+        import sqlite3
+
+        with sqlite3.connect(self.sandbox.state) as db:
+            rows = db.execute("SELECT id FROM documents WHERE kind='google_token' ORDER BY rowid DESC").fetchall()
+        return [row[0] for row in rows]
+
     def tab(self, title: str) -> list[dict[str, str]]:
         """A tab's rows by their headers."""
         (sheet,) = [d for d in self.dump("spreadsheet") if d["id"] == SHEET]

@@ -47,6 +47,8 @@ def _folder(desk: Desk, order: dict[str, Any]) -> None:
 
 
 def _notion(desk: Desk, order: dict[str, Any]) -> None:
+    for page in [page for page in desk.all("notion_page") if page["source"].replace("-", "") == order["id"].replace("-", "")]:
+        desk.drop("notion_page", page["id"])
     source = notion_api.make_source(desk, order["id"], order.get("title", "Database"), order["properties"])
     for values in order.get("pages", []):
         kinds = {name: p["type"] for name, p in source["properties"].items()}

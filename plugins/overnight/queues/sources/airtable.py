@@ -57,6 +57,8 @@ class AirtableSource(Source):
 
     def answer(self, workflow: str, night: str, answers: Sequence[RowAnswer], troubles: Sequence[Trouble]) -> None:
         """Status and message on each record where they are not there already."""
+        if trouble := self.check(workflow):  # somebody may have deleted our columns since the evening's check
+            raise ServiceError(trouble)
         client, base, table = self._open(workflow)
         names = {field["name"].lower(): field["name"] for field in table["fields"]}
         changes = []

@@ -57,6 +57,8 @@ class NotionSource(Source):
 
     def answer(self, workflow: str, night: str, answers: Sequence[RowAnswer], troubles: Sequence[Trouble]) -> None:
         """Status and message on each page where they are not there already."""
+        if trouble := self.check(workflow):  # somebody may have deleted our columns since the evening's check
+            raise ServiceError(trouble)
         client, source = self._open(workflow)
         kinds = {name.lower(): (name, p["type"]) for name, p in client.properties(source).items()}
         for answer in answers:
