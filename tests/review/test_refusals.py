@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from overnight.ledger import exhibits, lessons, reviews, verify
+from overnight.ledger import exhibits, reviews, verify
 from overnight.ledger.connect import Ledger
 from overnight.review.collect import CollectFailed
 from tests.support.desk import Desk
@@ -150,7 +150,14 @@ def test_sent_back_as_often_as_may_be_an_item_is_a_persons_to_write(sqlite_ledge
         from overnight.ledger import queue
 
         assert queue.waiting(conn, "blog_drafts") == []
-        assert lessons.taught(conn, "blog_drafts")[0]["decision"] == "rework"
+    assert bring_home(sqlite_ledger) == {"refused": 1}, "the same word again buys nothing and is told so"
+    assert any("sent back as often as may be: write it yourself" in said for said in book.words())
+    book.fill(0, decision="edit", **{"title: your version": "Written by hand"})
+    assert bring_home(sqlite_ledger) == {"edit": 1}
+    assert (item := entries(sqlite_ledger, night)[0])["state"] == "edited"
+    assert item["output"]["title"] == "Written by hand"
+    with sqlite_ledger.read() as conn:
+        assert verify.problems(conn) == []
 
 
 def test_all_that_is_ready_is_approved_at_once_only_where_the_policy_allows_it(

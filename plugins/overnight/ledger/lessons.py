@@ -27,7 +27,7 @@ def taught(conn: Connection, workflow: str) -> list[dict[str, Any]]:
         )
         .join(nights, nights.c.id == decisions.c.night_id)
         .join(items, items.c.id == decisions.c.item_id)
-        .where(nights.c.workflow == workflow, decisions.c.superseded_at.is_(None), decisions.c.collected_at.is_not(None))
+        .where(nights.c.workflow == workflow, decisions.c.collected_at.is_not(None))
         .where(decisions.c.decision.in_(["rework", "edit"]))
         .order_by(decisions.c.id)
     )  # fmt: skip

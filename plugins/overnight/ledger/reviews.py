@@ -13,6 +13,8 @@ from overnight.ledger.states import MOVES, ItemState, NightState
 from overnight.ledger.tables import decisions, items, nights
 
 DECISIONS = ("approve", "edit", "rework")
+BY_HAND = "by_hand"
+"""The bucket of items that were sent back as often as may be: a person's own version ends them, nothing else does."""
 COVERED = "covered"
 """The bucket of items that the digest speaks for: a decision on the digest is a decision on each of them."""
 
@@ -87,17 +89,14 @@ def _refuse_item(conn: Connection, night_id: int, item_id: int, decision: Row) -
     item = conn.execute(select(items).where(items.c.id == item_id).with_for_update()).mappings().one_or_none()
     if item is None or item["night_id"] != night_id:
         raise DecisionRefused("This item is not in this night's review. Nothing was decided; reload the page.")
-    if item["state"] == ItemState.FAILED and decision["decision"] != "rework" and not _written_by_hand(item, decision):
+    if item["bucket"] == BY_HAND and decision["decision"] != "edit":
+        raise DecisionRefused("It was sent back as often as may be: write it yourself, and choose edit. Nothing was decided.")
+    if item["state"] == ItemState.FAILED and item["bucket"] != BY_HAND and decision["decision"] != "rework":
         raise DecisionRefused("This item failed: there is nothing to approve. It can be sent back for rework.")
     if item["state"] not in (ItemState.IN_REVIEW, ItemState.FAILED):
         raise DecisionRefused(f"This item is already {item['state']}. Nothing was changed; reload the page.")
     if decision.get("output_hash") not in (None, item["output_hash"]):
         raise DecisionRefused("The draft changed after you opened it. Nothing was decided; reload and look again.")
-
-
-def _written_by_hand(item: Row, decision: Row) -> bool:
-    """An item that was sent back as often as may be is a person's: their text is its end."""
-    return bool(decision["decision"] == "edit" and item["output"] is not None and item["rounds"] > 0)
 
 
 def _supersede(conn: Connection, night_id: int, item_id: int | None, reviewer: str, now: datetime) -> None:
@@ -159,6 +158,11 @@ def refuse(conn: Connection, workflow: str, object_id: str, words: str, *, revie
     """Put a refused decision on record (law 6); its words carry nothing of the item's text."""
     entry = Entry("refuse", "item", object_id, detail={"surface": surface, "why": words[:300]})
     audit.append(conn, workflow, [entry], actor=Actor("human", reviewer or "unknown"), now=now)
+
+
+def reopen(conn: Connection, decision_id: int, now: datetime) -> None:
+    """A decision that leaves its item to a person: it stays on record, and another one may follow."""
+    conn.execute(update(decisions).where(decisions.c.id == decision_id).values(superseded_at=now))
 
 
 def collected(conn: Connection, decision_ids: Iterable[int], now: datetime) -> None:

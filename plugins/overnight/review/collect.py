@@ -134,7 +134,11 @@ def _send_back(conn: Connection, ids: list[int], decision: Mapping[Any, Any], co
     reviews.another_round(conn, again)
     words = f"Sent back {most} times: no further draft is bought. A person writes it: choose edit and write your version."
     alone = reviews.movable(conn, spent, ItemState.FAILED)
-    transitions.move(conn, "item", alone, ItemState.FAILED, note=decision["note"], message=words, **common)
+    transitions.move(
+        conn, "item", alone, ItemState.FAILED, note=decision["note"], message=words, bucket=reviews.BY_HAND, **common
+    )
+    if alone and decision["item_id"]:
+        reviews.reopen(conn, decision["id"], common["now"])
     return len(ids)
 
 

@@ -19,7 +19,6 @@ from overnight.ledger.errors import AlreadyThere
 from overnight.ledger.nights import Night
 from overnight.ledger.reviews import DecisionRefused
 from overnight.ledger.rows import Row
-from overnight.ledger.states import ItemState
 from overnight.review import exhibit, verdict
 from overnight.review.exhibit import Entry, Exhibit
 from overnight.review.export import keep
@@ -219,8 +218,6 @@ class Morning:
         night = self.nights[mark.night_id]
         if entry.decision is not None:
             words = f"{_done(entry.decision, night)}."
-            if entry.state == ItemState.FAILED:
-                words += " It was sent back as often as may be: write it yourself, and choose edit."
             return words[0].upper() + words[1:]
         if entry.ref == exhibit.ready_ref(mark.night_id) and mark.written.touched:
             return "Every ready item has its decision."

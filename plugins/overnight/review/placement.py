@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from overnight.workflow import NightRow, Severity
 
 BUCKETS = {
+    "by_hand": "Yours to write",
     "failed": "No good answer",
     "safety": "Safety: look first",
     "escalated": "Needs someone who may say yes",
