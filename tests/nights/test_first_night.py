@@ -170,7 +170,7 @@ def test_a_reviewer_logs_in_decides_and_the_morning_review_collects(running: Run
     with running.ledger.read() as conn:
         items = overview.describe(conn, running.night("blog_drafts"))["items"]
         assert verify.problems(conn) == []
-    assert items == {"approved": 1, "edited": 1, "rework": 1, "in_review": 3}
+    assert items == {"delivered": 2, "rework": 1, "in_review": 3}
 
 
 @pytest.mark.browser
