@@ -168,6 +168,20 @@ def test_a_refused_key_is_said_with_the_connection_to_mend(desk: Desk, monkeypat
         assert "wrong-secret" not in str(refused.value)
 
 
+def test_a_key_file_that_is_none_is_said_and_not_repeated(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the check, with the connection to mend."""
+    from overnight.review.surface import surface
+
+    conn = {
+        "conn_type": "google_cloud_platform",
+        "extra": {**desk.connections["overnight_sheets"]["extra"], "keyfile_dict": "sEcReT"},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_OVERNIGHT_SHEETS", json.dumps(conn))
+    said = surface("sheets").check("blog_drafts") or ""
+    assert "the connection 'overnight_sheets' cannot be used" in said
+    assert "sEcReT" not in said
+
+
 def shape(value: Any) -> Any:
     """The keys of an answer, not its values."""
     if isinstance(value, dict):

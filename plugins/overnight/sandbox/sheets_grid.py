@@ -175,6 +175,10 @@ def _add_sheet(doc: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
     return {"addSheet": {"properties": made["properties"]}}
 
 
+def _properties(doc: dict[str, Any], body: dict[str, Any]) -> None:
+    doc["title"] = body["properties"].get("title", doc["title"])
+
+
 def _delete_sheet(doc: dict[str, Any], body: dict[str, Any]) -> None:
     doc["sheets"].remove(find(doc, sheet_id=body["sheetId"]))
 
@@ -284,6 +288,7 @@ def _nothing(_doc: dict[str, Any], _body: dict[str, Any]) -> None:
 
 
 _HANDLERS: dict[str, Any] = {
+    "updateSpreadsheetProperties": _properties,
     "addSheet": _add_sheet, "deleteSheet": _delete_sheet, "updateSheetProperties": _sheet_properties,
     "setDataValidation": _range_rule("setDataValidation"), "addProtectedRange": _range_rule("addProtectedRange"),
     "addFilterView": _range_rule("addFilterView"), "setBasicFilter": _range_rule("setBasicFilter"),

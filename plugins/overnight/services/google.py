@@ -4,7 +4,7 @@ Limits (developers.google.com/sheets/api/limits): 60 reads and 60 writes a minut
 50,000 characters a cell.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from overnight.services.pace import Pace
@@ -39,6 +39,12 @@ class Google:
         fields = "sheets(properties,developerMetadata)"
         found = self._call(self.reads, self._sheets().get(spreadsheetId=spreadsheet, fields=fields))
         return {sheet["properties"]["sheetId"]: sheet for sheet in found.get("sheets", [])}
+
+    def touch(self, spreadsheet: str) -> None:
+        """A write that changes nothing (the title becomes what it is): it is refused where we may only read."""
+        found = self._call(self.reads, self._sheets().get(spreadsheetId=spreadsheet, fields="properties.title"))
+        title = {"title": found["properties"]["title"]}
+        self.change(spreadsheet, [{"updateSpreadsheetProperties": {"properties": title, "fields": "title"}}])
 
     def change(self, spreadsheet: str, requests: Sequence[Body]) -> Body:
         """A batch of changes, applied whole or not at all."""
@@ -103,7 +109,7 @@ class Google:
 
     def _sheets(self) -> Any:
         if "sheets" not in self._services:
-            self._services["sheets"] = self.hook.get_conn()
+            self._services["sheets"] = self._made(self.hook.get_conn)
         return self._services["sheets"].spreadsheets()
 
     def _service(self, name: str, version: str) -> Any:
@@ -112,14 +118,26 @@ class Google:
 
             endpoint = self.settings.extra.get("api_endpoint")
             options = {"api_endpoint": f"{endpoint}/drive/v3/" if name == "drive" else endpoint} if endpoint else None
-            self._services[name] = build(
+            self._services[name] = self._made(lambda: build(
                 name, version, credentials=self.hook.get_credentials(), cache_discovery=False, client_options=options
-            )
+            ))  # fmt: skip
         return self._services[name]
+
+    def _made(self, make: Callable[[], Any]) -> Any:
+        """A client, or the words for a connection of which none can be made; what is wrong with a key is not repeated."""
+        try:
+            return make()
+        except Exception as trouble:  # the hook, the key file's parser and the discovery each raise their own
+            kind = type(trouble).__name__
+            raise ServiceError(
+                f"the connection {self.settings.conn_id!r} cannot be used ({kind}): its extra needs keyfile_dict as Google "
+                "hands it out, and scope (docs/how-to/sheets.md)."
+            ) from None
 
     def _call(self, pace: Pace, request: Any) -> Body:
         from google.auth.exceptions import GoogleAuthError
         from googleapiclient.errors import HttpError
+        from httplib2 import HttpLib2Error
 
         pace.wait()
         try:
@@ -128,7 +146,7 @@ class Google:
             raise Refused(error.resp.status, _reason(error)) from error
         except GoogleAuthError as error:
             raise ServiceError(f"Google does not accept the key of connection {self.settings.conn_id!r}: {error}") from error
-        except OSError as error:
+        except (OSError, HttpLib2Error) as error:
             raise ServiceError(f"Google does not answer ({type(error).__name__}). It is tried again.") from error
         return answer
 
