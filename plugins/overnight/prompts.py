@@ -25,16 +25,34 @@ class Prompt:
     system: str
     schema: dict[str, Any]
     schema_name: str
+    item: str = ""  # what stands around the item's data, with {{ data }} in it; empty: the data alone
 
     @property
     def hash(self) -> str:
         """The version: SHA-256 over all that shapes the answer."""
-        text = json.dumps([self.system, self.schema, self.schema_name], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        parts = [self.system, self.schema, self.schema_name, *([self.item] if self.item else [])]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def around(self, data: str) -> str:
+        """The item's part of a request: its data where the template says."""
+        return self.item.replace(DATA, data) if self.item else data
+
+
+DATA = "{{ data }}"
+"""Where the item's data goes in item.md: put in as it is, never as a template."""
+
+
+def version(workflow: Workflow) -> str:
+    """The version of a whole workflow: its one prompt's hash, or the hash over all of a chain's."""
+    hashes = [load(view).hash for view in workflow.asked()]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 
 
 def load(workflow: Workflow) -> Prompt:
-    """The prompt of a workflow as it stands in its folder today."""
+    """The prompt of a workflow (of a chain: of the step it is a view of) as it stands in its folder today.
+
+    The main step's is `system.md.j2`; another step's `<step>.system.md.j2`, or `ask.system.md.j2` for steps called `ask_…`.
+    """
     folder = include_dir() / "prompts" / workflow.prompt_folder
     environment = Environment(
         loader=FileSystemLoader([folder, include_dir() / "prompts"]),
@@ -42,14 +60,20 @@ def load(workflow: Workflow) -> Prompt:
         autoescape=False,  # noqa: S701 - a prompt is plain text; only our own files and the brand's settings go in here
         keep_trailing_newline=False,
     )
-    system = environment.get_template("system.md.j2").render(brand=brand(), workflow=workflow)
+    declared_main = not workflow.step or workflow.step == workflow.main or workflow.step not in {s.name for s in workflow.steps}
+    prefix = "" if declared_main else f"{workflow.step.partition('_')[0]}."
+    system = environment.get_template(f"{prefix}system.md.j2").render(brand=brand(), workflow=workflow)
+    around = folder / f"{prefix}item.md"
+    item = around.read_text(encoding="utf-8").strip() if around.exists() else ""
+    if item and DATA not in item:
+        raise ValueError(f"{around.name} of {workflow.name} does not say where the item's data goes: write {DATA} into it.")
     schema, name = strict_schema(workflow), workflow.answer.__name__
     if workflow.pack > 1:
         system += "\n\n" + environment.get_template("several_entries.md.j2").render(workflow=workflow)
         schema, name = packed_schema(schema), f"{name}s"
-    if taught := lessons(workflow):
+    if declared_main and (taught := lessons(workflow)):
         system += "\n\n" + LESSONS + "\n" + "\n".join(f"- {rule}" for rule in taught)
-    return Prompt(workflow.name, system.strip() + "\n", schema, name)
+    return Prompt(workflow.name, system.strip() + "\n", schema, name, item)
 
 
 LESSONS = "What reviewers taught us"

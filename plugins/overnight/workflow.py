@@ -4,8 +4,8 @@ One file in `workflows/` declares one `WORKFLOW`. Imported at Dag parse, so noth
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -43,6 +43,7 @@ class NightRow:
     item: dict[str, Any]
     answer: dict[str, Any]
     findings: tuple[Finding, ...] = ()
+    step: str = ""  # the last step it came to
 
 
 def scalars(row: NightRow) -> dict[str, Any]:
@@ -91,6 +92,62 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class StepRow:
+    """One item as a step in code sees it: what was queued, and what the steps before it brought."""
+
+    item_id: int
+    key: str
+    item: dict[str, Any]
+    outputs: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # step → its good answer
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What a step in code found out about one item; with an `error` and no output, the item has no good answer."""
+
+    item_id: int
+    output: dict[str, Any] | None
+    findings: tuple[Finding, ...] = ()
+    error: str | None = None
+    retryable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NightFacts:
+    """What a step in code may know of its night."""
+
+    workflow: str
+    night: str  # the night's label: what is written down under it is found again when the step runs again
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a chain. What it does not say is the workflow's own; what it says of itself holds for it alone.
+
+    `take` makes the step's input out of the queued row and the good answers of the steps before it; None: this item needs no
+    such step and is finished. Of a `whole_night` step it is handed every row, and makes the input of its one question.
+    """
+
+    name: str
+    after: tuple[str, ...] = ()
+    compute: str = ""  # "module:function", (rows, facts) → what it found: a step in code, nothing is bought
+    take: Callable[[dict[str, Any], Mapping[str, dict[str, Any]]], dict[str, Any] | None] | None = None
+    whole_night: str = ""  # "module:function", (rows, facts) → input or None: one question about all items
+    shown: bool = True  # its answer is part of what people review
+    item: type[BaseModel] | None = None
+    answer: type[BaseModel] | None = None
+    rules: tuple[ItemRule, ...] | None = None
+    vendor: str = ""
+    model: str = ""
+    max_output_tokens: int = 0
+    pack: int = 0
+    reuse: bool | None = None
+    repairs: int | None = None
+    fallback: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Workflow:
     """One of the ten: declared once, run by the shared operators."""
 
@@ -108,7 +165,8 @@ class Workflow:
     night_rules: tuple[NightRule, ...] = ()
     expectations: tuple[Expectation, ...] = ()
     table: Callable[[NightRow], Mapping[str, Any]] = scalars  # one row of the table the expectations judge
-    steps: tuple[str, ...] = ("answer",)
+    steps: tuple[Step, ...] = (Step("answer"),)
+    step: str = ""  # which of its steps this is a view of (`at`); empty: the workflow as it is declared
     times: NightTimes = field(default_factory=NightTimes)
     source: str = ""  # where its queue is; empty: where the brand's queues are
     surface: str = ""  # where its review is; empty: where the brand's reviews are
@@ -131,8 +189,56 @@ class Workflow:
         return self.prompt or self.name
 
     def models(self) -> tuple[tuple[str, str], ...]:
-        """Every (vendor, model) this workflow may ask."""
+        """Every (vendor, model) this step may ask."""
         return ((self.vendor, self.model), *((self.fallback,) if self.fallback else ()))
+
+    def asked(self) -> tuple["Workflow", ...]:
+        """A view of each step that asks a vendor."""
+        return tuple(self.at(step.name) for step in self.steps if not step.compute)
+
+    def at(self, name: str) -> "Workflow":
+        """This workflow as one of its steps sees it: that step's input, answer, rules, model and limits for its own.
+
+        Raises:
+            LookupError: there is no such step.
+        """
+        if self.step:
+            return self  # a view already
+        one = self.step_named(name)
+        said = {
+            "item": one.item, "answer": one.answer, "rules": one.rules, "vendor": one.vendor, "model": one.model,
+            "max_output_tokens": one.max_output_tokens, "pack": one.pack, "reuse": one.reuse, "repairs": one.repairs,
+        }  # fmt: skip
+        changed: dict[str, Any] = {name: value for name, value in said.items() if value not in (None, "", 0) or value is False}
+        changed |= {"repairs": one.repairs} if one.repairs is not None else {}
+        own_model = bool(one.vendor or one.model)
+        return replace(self, step=name, fallback=one.fallback if own_model or one.fallback else self.fallback, **changed)
+
+    def step_named(self, name: str) -> Step:
+        """One of its steps."""
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise LookupError(f"{self.name} has no step {name!r}; it has {', '.join(step.name for step in self.steps)}")
+
+    @property
+    def main(self) -> str:
+        """The step whose answer the workflow declares: the last one that asks about single items."""
+        return next(step.name for step in reversed(self.steps) if not step.compute and not step.whole_night)
+
+    @property
+    def of_the_night(self) -> tuple[str, ...]:
+        """The steps that ask one question about all items."""
+        return tuple(step.name for step in self.steps if step.whole_night)
+
+    @property
+    def first_steps(self) -> tuple[Step, ...]:
+        """The steps that wait for no other."""
+        return tuple(step for step in self.steps if not step.after)
+
+    def following(self, name: str) -> tuple[Step, ...]:
+        """The steps that come right after one."""
+        return tuple(step for step in self.steps if name in step.after)
 
 
 def workflow(name: str) -> Workflow:

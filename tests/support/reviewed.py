@@ -58,7 +58,7 @@ def stage(
     facts = {
         "workflow": workflow, "run_id": run_id, "night": night, "timezone": "Europe/Berlin", "vendor": task.workflow.vendor,
         "model": task.workflow.model, "surface": surface, "source": "csv", "policy_hash": task.policy_hash,
-        "prompt_version": prompts.load(task.workflow).hash, "cap": len(outputs), "start_at": now, "cutoff_at": now, "due_at": now,
+        "prompt_version": prompts.version(task.workflow), "cap": len(outputs), "start_at": now, "cutoff_at": now, "due_at": now,
         "budget_usd": Decimal(1),
     }  # fmt: skip
     with ledger.write() as conn:

@@ -5,6 +5,7 @@ what may have been sent. What cannot be done now is answered with a `Wait`, not 
 """
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -201,7 +202,7 @@ class BatchJob:
             )  # fmt: skip
             planned = batches.request_ids(conn, self.batch_id, RequestState.PLANNED)
             transitions.move(conn, "request", planned, RequestState.SUBMITTED, **common)
-            transitions.move(conn, "item", batches.open_items(conn, self.batch), ItemState.SUBMITTED, **common)
+            transitions.move(conn, "item", batches.to_submit(conn, self.batch), ItemState.SUBMITTED, **common)
         self.reload()
 
     def _give_back(self, reason: str, now: datetime) -> None:
@@ -385,6 +386,7 @@ class BatchJob:
         self.reload()
 
     def reload(self) -> None:
-        """Read the batch anew."""
+        """Read the batch anew; the work is its step's from here on."""
         with self.ledger.read() as conn:
             self.batch: Batch = batches.get(conn, self.batch_id)
+        self.task = replace(self.task, workflow=self.task.workflow.at(self.batch["step"]))

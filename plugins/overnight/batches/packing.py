@@ -69,11 +69,12 @@ def entries(
     """The items' questions in their order; items that ask the same share one where the workflow allows reuse."""
     found: dict[str, tuple[list[int], str]] = {}
     for item in items:
-        content = prompts.content(
+        data = prompts.content(
             {name: value for name, value in item["input"].items() if name != workflow.id_field},
             context=item["context"], note=item["note"], previous=item["output"] if item["note"] else None,
             problem=(problems or {}).get(item["id"]),
         )  # fmt: skip
+        content = question.prompt.around(data)
         name = key(workflow, question, content)
         found.setdefault(name if workflow.reuse else f"{name} {item['id']}", ([], content))[0].append(item["id"])
     return [Entry(tuple(ids), content, name[:64]) for name, (ids, content) in found.items()]

@@ -18,7 +18,7 @@ from overnight.batches.packing import Packed, Question
 from overnight.batches.shards import Sized
 from overnight.batches.vendor import Line, vendor_class
 from overnight.brand import brand
-from overnight.ledger import answers, batches, money, nights, queue
+from overnight.ledger import answers, batches, chains, money, nights
 from overnight.ledger.batches import Batch
 from overnight.ledger.nights import Night
 from overnight.ledger.rows import Row
@@ -41,6 +41,14 @@ class Planned:
     ceiling_usd: Decimal = Decimal(0)
     estimate_usd: Decimal = Decimal(0)
 
+    def add(self, other: "Planned") -> None:
+        """Both together."""
+        self.batch_ids += other.batch_ids
+        self.reused += other.reused
+        self.over_budget += other.over_budget
+        self.ceiling_usd += other.ceiling_usd
+        self.estimate_usd += other.estimate_usd
+
 
 def question(task_workflow: Workflow, vendor: str, model: str) -> Question:
     """Who is asked what, and whether the stable part is long enough for the vendor's cache."""
@@ -51,20 +59,25 @@ def question(task_workflow: Workflow, vendor: str, model: str) -> Question:
 
 
 def first(conn: Connection, task: NightTask, night: Night, step_id: int, items: Sequence[Mapping[Any, Any]],
-          *, now: datetime) -> Planned:  # fmt: skip
-    """Plan a night's items: answered from the ledger where they can be, bought within the budget, cut into shards."""
+          *, only_one: bool = False, now: datetime) -> Planned:  # fmt: skip
+    """Plan a step's items: answered from the ledger where they can be, bought within the budget, cut into shards.
+
+    Args:
+        task: its workflow is a view of the step.
+        only_one: one batch at most; who does not fit is asked when that one has landed.
+    """
     made = Planned()
     if not items:
         return made
-    asked = question(task.workflow, night["vendor"], night["model"])
+    asked = question(task.workflow, task.workflow.vendor, task.workflow.model)
     wanted = packing.entries(task.workflow, asked, items)
-    if task.workflow.reuse:
+    if task.workflow.reuse or _leads_on(task.workflow):
         wanted = _reuse(conn, task, night, step_id, wanted, items, made, now=now)
     packed = list(packing.pack(task.workflow, asked, wanted, task.workflow.pack))
-    bought = _within(conn, night, packed, made)
-    where = _Place(night["id"], step_id, _next_shard(conn, night), Purpose.FIRST)
+    bought = _within(conn, task, night, step_id, packed, made)
+    where = _Place(night["id"], step_id, batches.next_shard(conn, step_id), Purpose.FIRST, only_one=only_one)
     _write(conn, task, asked, where, bought, made, now=now)
-    share = money.experience(conn, task.workflow.name, night["model"])
+    share = money.experience(conn, task.workflow.name, task.workflow.model)
     made.estimate_usd = made.ceiling_usd * (share if share is not None else 1)
     return made
 
@@ -78,14 +91,14 @@ def again(
     An item with a problem of its own is asked alone; those the vendor never got to are packed as before.
     """
     made, asked = Planned(), question(task.workflow, vendor, model)
-    items = queue.by_ids(conn, problems)
+    items = chains.asking(conn, batch["step_id"], problems)
     told = {item_id: problem for item_id, problem in problems.items() if problem}
     packed: list[Packed] = []
     for alone in (False, True):
         part = [item for item in items if (item["id"] in told) == alone]
         wanted = packing.entries(task.workflow, asked, part, told)
         packed += packing.pack(task.workflow, asked, wanted, 1 if alone else task.workflow.pack, limits)
-    bought = _within(conn, nights.get(conn, batch["home_night_id"]), packed, made)
+    bought = _within(conn, task, nights.get(conn, batch["home_night_id"]), batch["step_id"], packed, made)
     attempt = max(row["attempt"] for row in batches.of_shard(conn, batch)) + 1
     where = _Place(batch["home_night_id"], batch["step_id"], batch["shard"], purpose, attempt, not_before_at, only_one=True)
     _write(conn, task, asked, where, bought, made, now=now)
@@ -96,8 +109,12 @@ def _reuse(
     conn: Connection, task: NightTask, night: Night, step_id: int, wanted: Sequence[packing.Entry],
     items: Sequence[Mapping[Any, Any]], made: Planned, *, now: datetime,
 ) -> list[packing.Entry]:  # fmt: skip
-    """Answer from the ledger what it can answer; returns what is left to buy. Today's rules judge the old answer anew."""
-    known = answers.reusable(conn, task.workflow.name, [entry.key for entry in wanted])
+    """Answer from the ledger what it can answer; returns what is left to buy. Today's rules judge the old answer anew.
+
+    A step that leads on to another is never bought twice for the same item: a night that was cut after it goes on from there.
+    """
+    own = None if task.workflow.reuse else {item["id"] for item in items}
+    known = answers.reusable(conn, task.workflow.name, [entry.key for entry in wanted], own)
     inputs = {item["id"]: item["input"] for item in items}
     left, rows, notes = [], list[dict[str, Any]](), list[dict[str, Any]]()
     for entry in wanted:
@@ -125,10 +142,16 @@ def _reused_row(old: Row, item_id: int, step_id: int, night_id: int, one: judge.
     }  # fmt: skip
 
 
-def _within(conn: Connection, night: Night, packed: Iterable[Packed], made: Planned) -> list[Packed]:
-    """The requests that the night's budget and the brand's cover at most, in their order; the others stay unsent."""
+def _leads_on(view: Workflow) -> bool:
+    return bool(view.step in {step.name for step in view.steps} and view.following(view.step))
+
+
+def _within(
+    conn: Connection, task: NightTask, night: Night, step_id: int, packed: Iterable[Packed], made: Planned
+) -> list[Packed]:  # fmt: skip
+    """The requests that the budgets of step, night and brand cover at most, in their order; the others stay unsent."""
     money.hold(conn)
-    left = _money_left(conn, night)
+    left = _money_left(conn, task, night, step_id)
     bought: list[Packed] = []
     for request in packed:
         if made.over_budget or (left is not None and made.ceiling_usd + request.ceiling_usd > left):
@@ -139,8 +162,11 @@ def _within(conn: Connection, night: Night, packed: Iterable[Packed], made: Plan
     return bought
 
 
-def _money_left(conn: Connection, night: Night) -> Decimal | None:
+def _money_left(conn: Connection, task: NightTask, night: Night, step_id: int) -> Decimal | None:
     limits: list[Decimal] = []
+    of_step = task.policy.action_scope.steps.get(task.workflow.step)
+    if of_step is not None:
+        limits.append(of_step - money.committed_at(conn, step_id))
     if night["budget_usd"] is not None:
         limits.append(night["budget_usd"] - money.committed(conn, night["id"]))
     shared = brand().budget_usd
@@ -160,10 +186,6 @@ class _Place:
     attempt: int = 1
     not_before_at: datetime | None = None
     only_one: bool = False  # what does not fit into one batch is planned when that one has landed
-
-
-def _next_shard(conn: Connection, night: Night) -> int:
-    return len(batches.ids_of_night(conn, night["id"]))
 
 
 def _write(

@@ -14,7 +14,7 @@ from overnight.batches import plan
 from overnight.batches.breaker import Breaker
 from overnight.batches.job import BatchJob
 from overnight.batches.waits import Now, waits
-from overnight.ledger import answers, batches, money, nights
+from overnight.ledger import answers, batches, chains, money, nights
 from overnight.ledger.states import AnswerState, BatchState, ItemState, Outcome, Purpose
 
 WORTH = timedelta(minutes=10)
@@ -34,7 +34,8 @@ def follow_up(job: BatchJob, *, now: Now) -> bool:
         tried = answers.repairs_of(conn, job.batch["home_night_id"], [row["item_id"] for row in bad])
         free = _costs_no_try(conn, job)
         again = {row["item_id"]: row for row in bad if free or tried.get(row["item_id"], 0) < job.task.workflow.repairs}
-        problems = {i: _problem(row) for i, row in again.items()} | dict.fromkeys(batches.unsent_items(conn, job.batch))
+        left = set(batches.unsent_items(conn, job.batch)) | set(_unasked(conn, job))
+        problems = {i: _problem(row) for i, row in again.items()} | dict.fromkeys(sorted(left))
         if not problems:
             return False
         vendor, model = _whom(job, now())
@@ -48,9 +49,16 @@ def follow_up(job: BatchJob, *, now: Now) -> bool:
     return bool(planned.batch_ids)
 
 
+def _unasked(conn: Connection, job: BatchJob) -> list[int]:
+    """A later step's items that its one batch could not hold."""
+    step = next((s for s in job.task.workflow.steps if s.name == job.batch["step"]), None)
+    mine = step is not None and step.after and job.batch["night_id"] == job.batch["home_night_id"]
+    return chains.unasked(conn, job.batch["step_id"], job.batch["night_id"]) if mine else []
+
+
 def _not_covered(conn: Connection, job: BatchJob, over_budget: Sequence[int], now: datetime) -> int:
     """Items that were never asked and that the budget does not cover wait for the next night; repairs are simply not bought."""
-    unsent = sorted(set(over_budget) & set(batches.unsent_items(conn, job.batch)))
+    unsent = sorted(set(over_budget) & {*batches.unsent_items(conn, job.batch), *_unasked(conn, job)})
     night = nights.get(conn, job.batch["home_night_id"])
     return nights.leave(conn, night, unsent, Outcome.CARRIED_OVER, actor=job.task.actor, now=now, reason=plan.OVER_BUDGET)
 
@@ -92,7 +100,8 @@ def moved_to_fallback(job: BatchJob, *, now: Now) -> bool:
 
 def _worth_asking(row: Any) -> bool:
     """An item that waits for a better answer than the one it has."""
-    if row["item_state"] != ItemState.ANSWERED or row["state"] in (AnswerState.VALID, AnswerState.REFUSED):
+    waits = (ItemState.ANSWERED, ItemState.SUBMITTED)  # submitted: by another step, that asks something else
+    if row["item_state"] not in waits or row["state"] in (AnswerState.VALID, AnswerState.REFUSED):
         return False
     return row["state"] in INVALID or bool(row["retryable"])
 

@@ -6,6 +6,7 @@ All decisions are the shard's (shard.py); this module only turns its waits into 
 from typing import Any, NoReturn
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
 
 from overnight.batches.shard import Shard, Watch
 from overnight.batches.waits import Wait, waits
@@ -13,17 +14,28 @@ from overnight.clock import utcnow
 from overnight.ledger.connect import open_ledger
 from overnight.tasks import open_task
 
+NEXT = "next"
+"""The XCom under which a shard of a chain says which batch goes on with its items."""
+
 
 class BatchOperator(BaseOperator):
-    """Bring one shard to its end; returns the counts of its answers by state."""
+    """Bring one shard to its end; returns the counts of its answers by state, and under the key `next` where its chain goes on.
 
-    def __init__(self, *, workflow: str, batch_id: int, poll_s: float | None = None, **kwargs: Any) -> None:
+    Args:
+        batch_id: the shard's first batch. None: the step before it had nothing to go on with; this one is skipped.
+    """
+
+    template_fields = ("batch_id",)
+
+    def __init__(self, *, workflow: str, batch_id: Any, poll_s: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.workflow, self.batch_id, self.poll_s = workflow, batch_id, poll_s
 
     def execute(self, context: Any) -> dict[str, int]:
         """Start, or go on from wherever the ledger says this shard is."""
-        return self._go_on(self._shard(context))
+        if self.batch_id is None:
+            raise AirflowSkipException("the step before this one had nothing to go on with")
+        return self._go_on(context, self._shard(context))
 
     def execute_complete(self, context: Any, event: dict[str, Any] | None = None) -> dict[str, int]:
         """The trigger has something to say of the batch: ended, time is up, stuck, or it cannot be asked."""
@@ -39,14 +51,16 @@ class BatchOperator(BaseOperator):
                     job.stuck(now=utcnow)
                 case _:
                     job.cannot_be_asked(str(said.get("reason")), now=utcnow)
-        return self._go_on(shard)
+        return self._go_on(context, shard)
 
     def execute_again(self, context: Any, event: Any = None) -> dict[str, int]:
         """A wait is over."""
         return self.execute(context)
 
-    def _go_on(self, shard: Shard) -> dict[str, int]:
+    def _go_on(self, context: Any, shard: Shard) -> dict[str, int]:
         following = shard.advance(now=utcnow)
+        if isinstance(following, dict):
+            context["ti"].xcom_push(NEXT, shard.next_batch_id)
         match following:
             case Wait():
                 self.log.info("waiting until %s: %s", following.until.isoformat(), following.why)

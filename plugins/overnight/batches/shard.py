@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from overnight.batches import repair
+from overnight.batches import chain, repair
 from overnight.batches.errors import VendorError
 from overnight.batches.job import BatchJob
 from overnight.batches.waits import Now, Wait, waits
@@ -31,11 +31,13 @@ class Shard:
 
     def __init__(self, ledger: Ledger, task: NightTask, first_batch_id: int) -> None:
         self.ledger, self.task, self.first_batch_id = ledger, task, first_batch_id
+        self.next_batch_id: int | None = None  # where the chain goes on, once this shard has come to its end
 
     def newest(self) -> BatchJob:
         """The batch the shard has come to."""
         with self.ledger.read() as conn:
-            return BatchJob(self.ledger, self.task, batches.newest_of_shard(conn, self.first_batch_id))
+            newest = batches.newest_of_shard(conn, self.first_batch_id)
+        return BatchJob(self.ledger, self.task, newest)
 
     def advance(self, *, now: Now) -> Wait | Watch | dict[str, int]:
         """Do all that can be done now; says what to wait for, or the counts when the shard has come to its end."""
@@ -55,7 +57,15 @@ class Shard:
                 return self._watch(job, now)
             case BatchState.ENDED:
                 return self._land(job, now)
-        return None if repair.follow_up(job, now=now) else self.counts()
+        if repair.follow_up(job, now=now):
+            return None
+        self._pass_on(job, now)
+        return self.counts()
+
+    def _pass_on(self, job: BatchJob, now: Now) -> None:
+        """The step has come to its end for these items: what follows is planned before anybody hears of it."""
+        with self.ledger.write() as conn:
+            self.next_batch_id = chain.after_shard(conn, self.task, job.batch, now=now())
 
     def _submit(self, job: BatchJob, now: Now) -> Wait | dict[str, int] | None:
         if repair.moved_to_fallback(job, now=now):
@@ -71,7 +81,7 @@ class Shard:
 
     def _watch(self, job: BatchJob, now: Now) -> Watch | dict[str, int] | None:
         if job.batch["state"] == BatchState.SUBMITTED:
-            patience = None if job.batch["waits"] else self.task.workflow.patience.total_seconds()
+            patience = None if job.batch["waits"] else job.task.workflow.patience.total_seconds()
             return Watch(job, job.batch["cutoff_at"], patience)
         if now() < job.settles_by():
             return Watch(job, job.settles_by(), None)

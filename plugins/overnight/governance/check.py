@@ -70,11 +70,11 @@ def check(ledger: Ledger, task: NightTask, *, base: datetime, start: str, now: d
 
 def _facts(task: NightTask, base: datetime, start: str) -> dict[str, Any]:
     workflow, zone = task.workflow, brand().timezone
-    times = clock(workflow.times, zone, base, start)
+    times, main = clock(workflow.times, zone, base, start), workflow.at(workflow.main)
     return {
         "workflow": workflow.name, "run_id": task.run_id, "night": times.night.isoformat(), "timezone": zone,
-        "vendor": workflow.vendor, "model": workflow.model, "surface": workflow.surface, "source": workflow.source,
-        "policy_hash": task.policy_hash, "prompt_version": prompts.load(workflow).hash,
+        "vendor": main.vendor, "model": main.model, "surface": workflow.surface, "source": workflow.source,
+        "policy_hash": task.policy_hash, "prompt_version": prompts.version(workflow),
         "cap": min(workflow.cap, task.policy.action_scope.max_items), "budget_usd": task.policy.action_scope.max_usd,
         "start_at": times.start_at, "cutoff_at": times.cutoff_at, "due_at": times.due_at,
     }  # fmt: skip
@@ -83,7 +83,7 @@ def _facts(task: NightTask, base: datetime, start: str) -> dict[str, Any]:
 def _troubles(task: NightTask) -> Iterator[str]:
     workflow = task.workflow
     yield from _denials(task)
-    for vendor, model in workflow.models():
+    for vendor, model in dict.fromkeys(pair for view in workflow.asked() for pair in view.models()):
         try:
             cost.price(vendor_class(vendor).facts, model)
         except cost.UnknownPrice as error:
@@ -98,7 +98,7 @@ def _troubles(task: NightTask) -> Iterator[str]:
 def _denials(task: NightTask) -> Iterator[str]:
     """What the workflow declares and its policy does not allow: deny by default."""
     workflow, policy = task.workflow, task.policy
-    for vendor, _ in workflow.models():
+    for vendor in dict.fromkeys(vendor for view in workflow.asked() for vendor, _ in view.models()):
         if vendor not in policy.data_access.vendors:
             yield f"The policy does not let {vendor!r} see this data; it names {list(policy.data_access.vendors)}."
     if workflow.source not in policy.data_access.sources:
@@ -106,7 +106,9 @@ def _denials(task: NightTask) -> Iterator[str]:
     fields = {info.alias or name for name, info in workflow.item.model_fields.items()}
     if extra := sorted(fields - set(policy.data_access.fields)):
         yield f"The policy does not allow these fields to be read: {', '.join(extra)}."
-    if workflow.max_output_tokens > policy.action_scope.max_output_tokens:
+    if unknown := sorted(set(policy.action_scope.steps) - {step.name for step in workflow.steps}):
+        yield f"The policy gives a budget to steps that {workflow.name} does not have: {', '.join(unknown)}."
+    if max(view.max_output_tokens for view in workflow.asked()) > policy.action_scope.max_output_tokens:
         yield f"The policy's ceiling is {policy.action_scope.max_output_tokens} output tokens, the workflow asks for more."
     if policy.action_scope.max_items < 1:
         yield "The policy's ceiling is no items at all."

@@ -51,6 +51,7 @@ class ActionScope(_Closed):
     max_output_tokens: int = Field(default=0, ge=0)
     max_attempts: int = Field(default=0, ge=0)
     max_usd: Decimal = Field(default=Decimal(0), ge=0)  # one night's budget
+    steps: dict[str, Decimal] = Field(default_factory=dict)  # a chain: what single steps may cost of it, at most
 
 
 class Approval(_Closed):

@@ -14,7 +14,7 @@ from overnight.ledger import bulk, transitions
 from overnight.ledger.audit import Actor
 from overnight.ledger.rows import Row
 from overnight.ledger.states import AnswerState, BatchState, ItemState, Purpose, RequestState
-from overnight.ledger.tables import answers, batches, findings, items, request_items, requests
+from overnight.ledger.tables import answers, batches, findings, items, request_items, requests, step_items, steps
 
 
 def open_requests(
@@ -34,11 +34,12 @@ def open_requests(
     query = (
         select(
             requests.c.id.label("request_id"), requests.c.custom_id, requests.c.attempt, requests.c.step_id,
-            request_items.c.position, items.c.id.label("item_id"), items.c.input, items.c.state.label("item_state"),
-            items.c.night_id,
+            request_items.c.position, items.c.id.label("item_id"), items.c.state.label("item_state"),
+            func.coalesce(step_items.c.input, items.c.input).label("input"), items.c.night_id,
         )
         .join(request_items, request_items.c.request_id == requests.c.id)
         .join(items, items.c.id == request_items.c.item_id)
+        .outerjoin(step_items, (step_items.c.item_id == items.c.id) & (step_items.c.step_id == requests.c.step_id))
         .where(requests.c.id.in_(waiting))
         .order_by(requests.c.id, request_items.c.position, items.c.id)
     )  # fmt: skip
@@ -79,7 +80,7 @@ def land(
 
 
 def landed_of_night(conn: Connection, night_id: int, batch_id: int | None = None) -> list[Row]:
-    """The newest answer of each item of the night whose batch landed (or that was answered from the ledger).
+    """The newest answer of each item at each `step` of the night whose batch landed (or that was answered from the ledger).
 
     Args:
         batch_id: answers of this batch only, landed or not.
@@ -88,10 +89,12 @@ def landed_of_night(conn: Connection, night_id: int, batch_id: int | None = None
         select(
             answers.c.id.label("answer_id"), answers.c.item_id, answers.c.state, answers.c.output, answers.c.error,
             answers.c.retryable, answers.c.attempt, answers.c.reused_from, items.c.input, items.c.state.label("item_state"),
+            steps.c.name.label("step"),
         )
         .join(requests, requests.c.id == answers.c.request_id)
         .join(batches, batches.c.id == requests.c.batch_id)
         .join(items, items.c.id == answers.c.item_id)
+        .join(steps, steps.c.id == answers.c.step_id)
         .where(answers.c.night_id == night_id, items.c.night_id == night_id)
         .order_by(answers.c.item_id, answers.c.id)
     )  # fmt: skip
@@ -99,9 +102,9 @@ def landed_of_night(conn: Connection, night_id: int, batch_id: int | None = None
         query = query.where((batches.c.state == BatchState.LANDED) | answers.c.reused_from.is_not(None))
     else:
         query = query.where(batches.c.id == batch_id, answers.c.reused_from.is_(None))
-    newest: dict[int, Row] = {}
+    newest: dict[tuple[int, str], Row] = {}
     for row in conn.execute(query).mappings():
-        newest[row["item_id"]] = row
+        newest[row["item_id"], row["step"]] = row
     return list(newest.values())
 
 
@@ -153,10 +156,13 @@ def newest_of_shard(conn: Connection, batch: Row) -> list[Row]:
     return list(newest.values())
 
 
-def reusable(conn: Connection, workflow: str, keys: Iterable[str]) -> dict[str, Row]:
+def reusable(conn: Connection, workflow: str, keys: Iterable[str], own: Container[int] | None = None) -> dict[str, Row]:
     """Valid answers to the same questions (same prompt, model and input), by key, the newest of each.
 
     One that a reviewer sent back, for whichever of the items that shared it, is not given again.
+
+    Args:
+        own: answers that one of these items was given itself, and no others.
     """
     found: dict[str, Row] = {}
     asked, copy = request_items.alias(), answers.alias()
@@ -169,7 +175,7 @@ def reusable(conn: Connection, workflow: str, keys: Iterable[str]) -> dict[str, 
         query = (
             select(
                 request_items.c.input_key, answers.c.id.label("answer_id"), answers.c.request_id, answers.c.vendor,
-                answers.c.model, answers.c.output,
+                answers.c.model, answers.c.output, answers.c.item_id,
             )
             .join(
                 answers,
@@ -183,7 +189,8 @@ def reusable(conn: Connection, workflow: str, keys: Iterable[str]) -> dict[str, 
             .where(request_items.c.input_key.not_in(sent_back), answers.c.id.not_in(copies_sent_back))
             .order_by(answers.c.id)
         )  # fmt: skip
-        found |= {row["input_key"]: row for row in conn.execute(query).mappings()}
+        rows = conn.execute(query).mappings()
+        found |= {row["input_key"]: row for row in rows if own is None or row["item_id"] in own}
     return found
 
 
@@ -193,9 +200,10 @@ def reuse(
     """Locked items answered from earlier answers (`reused_from`): nothing is bought, and the log says so."""
     bulk.insert(conn, answers, [{**row, "landed_at": now} for row in rows])
     bulk.insert(conn, findings, list(notes))
-    ids = [row["item_id"] for row in rows]
-    detail = {"answer": "reused"}
-    transitions.move(conn, "item", ids, ItemState.ANSWERED, workflow=workflow, actor=actor, now=now, detail=detail)
+    common: dict[str, Any] = {"workflow": workflow, "actor": actor, "now": now, "detail": {"answer": "reused"}}
+    for chunk in transitions.chunks([row["item_id"] for row in rows], transitions.CHUNK):
+        locked = select(items.c.id).where(items.c.id.in_(chunk), items.c.state == ItemState.LOCKED).order_by(items.c.id)
+        transitions.move(conn, "item", list(conn.execute(locked).scalars()), ItemState.ANSWERED, **common)
 
 
 def follow(conn: Connection, batch: Row, night_id: int) -> list[int]:

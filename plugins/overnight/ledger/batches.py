@@ -15,15 +15,17 @@ from overnight.ledger.audit import Actor
 from overnight.ledger.errors import LedgerError
 from overnight.ledger.rows import Row
 from overnight.ledger.states import BatchState, ItemState, NightState, RequestState
-from overnight.ledger.tables import batches, items, nights, prompts, request_items, requests
+from overnight.ledger.tables import batches, items, nights, prompts, request_items, requests, steps
 
 Batch = Row
 """One row of `batches`, with what it needs of the night its answers land in: `workflow`, `night`, `night_state`, `cutoff_at`,
-`start_at`, `home_night_id`."""
+`start_at`, `home_night_id`, and the name of its `step`."""
 
 _home: ColumnElement[Any] = func.coalesce(batches.c.landing_night_id, batches.c.night_id)
 _AT_VENDOR = (BatchState.SUBMITTING, BatchState.IN_DOUBT, BatchState.SUBMITTED, BatchState.CANCELLING)
 _UNSETTLED = (*_AT_VENDOR, BatchState.ENDED)
+_INSIDE = (ItemState.LOCKED, ItemState.SUBMITTED, ItemState.ANSWERED)
+"""The states of an item that has not left its night."""
 
 
 def keep_prompt(conn: Connection, prompt: Row) -> None:
@@ -75,9 +77,10 @@ def get(conn: Connection, batch_id: int) -> Batch:
     query = (
         select(
             batches, nights.c.workflow, nights.c.night, nights.c.state.label("night_state"), nights.c.cutoff_at,
-            nights.c.start_at, nights.c.id.label("home_night_id"),
+            nights.c.start_at, nights.c.id.label("home_night_id"), steps.c.name.label("step"),
         )
         .join(nights, nights.c.id == _home)
+        .join(steps, steps.c.id == batches.c.step_id)
         .where(batches.c.id == batch_id)
     )  # fmt: skip
     row = conn.execute(query).mappings().one_or_none()
@@ -86,10 +89,29 @@ def get(conn: Connection, batch_id: int) -> Batch:
     return row
 
 
-def ids_of_night(conn: Connection, night_id: int) -> list[int]:
-    """The first batch of each of the night's shards, adopted ones included: one task each."""
+def ids_of_night(conn: Connection, night_id: int, steps_named: Iterable[str] | None = None) -> list[int]:
+    """The first batch of each of the night's shards, adopted ones included: one task each.
+
+    Args:
+        steps_named: shards of these steps only, and adopted ones whatever their step.
+    """
     first = select(func.min(batches.c.id)).where(_home == night_id).group_by(batches.c.step_id, batches.c.shard)
+    if steps_named is not None:
+        mine = select(steps.c.id).where(steps.c.name.in_(list(steps_named)))
+        first = first.where(batches.c.step_id.in_(mine) | batches.c.landing_night_id.is_not(None))
     return sorted(conn.execute(first).scalars())
+
+
+def ids_of_step(conn: Connection, step_id: int) -> list[int]:
+    """The first batch of each shard of one step."""
+    first = select(func.min(batches.c.id)).where(batches.c.step_id == step_id).group_by(batches.c.shard)
+    return sorted(conn.execute(first).scalars())
+
+
+def next_shard(conn: Connection, step_id: int) -> int:
+    """The number of a step's next shard."""
+    last = conn.execute(select(func.max(batches.c.shard)).where(batches.c.step_id == step_id)).scalar()
+    return 0 if last is None else int(last) + 1
 
 
 def newest_of_shard(conn: Connection, batch_id: int) -> int:
@@ -107,14 +129,18 @@ def of_shard(conn: Connection, batch: Batch) -> list[Row]:
 
 
 def unsent_items(conn: Connection, batch: Batch) -> list[int]:
-    """Items of a shard that are locked in the batch's night and in no batch that was sent: what a fallback left over."""
+    """Items of a shard that are still in the batch's night and in no batch of it that was sent: what a fallback left over."""
     mine = select(batches.c.id).where(batches.c.step_id == batch["step_id"], batches.c.shard == batch["shard"])
-    wanted = select(request_items.c.item_id).where(
-        request_items.c.request_id.in_(select(requests.c.id).where(requests.c.batch_id.in_(mine)))
-    )
+    sent = mine.where(batches.c.state != BatchState.REFUSED)
+
+    def carried(by: Any) -> Any:
+        asked = select(requests.c.id).where(requests.c.batch_id.in_(by))
+        return select(request_items.c.item_id).where(request_items.c.request_id.in_(asked))
+
     query = select(items.c.id).where(
-        items.c.id.in_(wanted), items.c.night_id == batch["home_night_id"], items.c.state == ItemState.LOCKED
-    )
+        items.c.id.in_(carried(mine)), items.c.id.not_in(carried(sent)), items.c.night_id == batch["home_night_id"],
+        items.c.state.in_(_INSIDE),
+    )  # fmt: skip
     return list(conn.execute(query.order_by(items.c.id)).scalars())
 
 
@@ -171,20 +197,30 @@ def item_ids(conn: Connection, batch_id: int) -> list[int]:
 def strayed_items(conn: Connection, batch_id: int) -> list[int]:
     """Items of a batch that do not wait for it in its own, open night: sending them could buy them twice.
 
-    An item waits when it is locked, or when its earlier answer was no good and this batch repairs it.
+    An item waits when it is locked, when its earlier answer was no good and this batch repairs it, or when another step's
+    batch, which asks something else, has it at a vendor.
     """
     batch = get(conn, batch_id)
     if batch["night_state"] != NightState.LOCKED:
         return list(conn.execute(_items_of(batch_id).order_by(items.c.id)).scalars())
-    waiting = (ItemState.LOCKED, ItemState.ANSWERED)
-    elsewhere = items.c.state.not_in(waiting) | (items.c.night_id != batch["home_night_id"])
+    others = select(batches.c.id).where(batches.c.step_id == batch["step_id"], batches.c.id != batch_id)
+    asked = select(requests.c.id).where(requests.c.batch_id.in_(others.where(batches.c.state.in_(_AT_VENDOR))))
+    same_step = items.c.id.in_(select(request_items.c.item_id).where(request_items.c.request_id.in_(asked)))
+    twice = (items.c.state == ItemState.SUBMITTED) & same_step
+    elsewhere = items.c.state.not_in(_INSIDE) | (items.c.night_id != batch["home_night_id"]) | twice
     return list(conn.execute(_items_of(batch_id).where(elsewhere).order_by(items.c.id)).scalars())
 
 
 def open_items(conn: Connection, batch: Batch) -> list[int]:
     """The batch's items that still wait for it in the night it lands in (the states of an item that has not left its night)."""
-    waiting = (ItemState.LOCKED, ItemState.SUBMITTED, ItemState.ANSWERED)
-    query = _items_of(batch["id"]).where(items.c.night_id == batch["home_night_id"], items.c.state.in_(waiting))
+    query = _items_of(batch["id"]).where(items.c.night_id == batch["home_night_id"], items.c.state.in_(_INSIDE))
+    return list(conn.execute(query.order_by(items.c.id)).scalars())
+
+
+def to_submit(conn: Connection, batch: Batch) -> list[int]:
+    """Those of them that are not at a vendor yet: another step may have sent its own question about the same item."""
+    query = _items_of(batch["id"]).where(items.c.night_id == batch["home_night_id"])
+    query = query.where(items.c.state.in_((ItemState.LOCKED, ItemState.ANSWERED)))
     return list(conn.execute(query.order_by(items.c.id)).scalars())
 
 

@@ -21,6 +21,12 @@ def committed(conn: Connection, night_id: int) -> Decimal:
     return total or ZERO
 
 
+def committed_at(conn: Connection, step_id: int) -> Decimal:
+    """The same of one step."""
+    total: Decimal | None = conn.execute(select(func.sum(_COUNTS)).where(batches.c.step_id == step_id)).scalar()
+    return total or ZERO
+
+
 def committed_on(conn: Connection, date: str) -> Decimal:
     """The same over every workflow's nights of one date."""
     query = select(func.sum(_COUNTS)).join(nights, nights.c.id == batches.c.night_id)

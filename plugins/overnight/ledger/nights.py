@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from overnight.ledger import transitions
+from overnight.ledger import chains, transitions
 from overnight.ledger.audit import Actor
 from overnight.ledger.errors import ConservationBroken, LedgerError, NightTaken
 from overnight.ledger.rows import Row
@@ -92,10 +92,15 @@ def add_steps(conn: Connection, night: Night, names: Iterable[str], *, actor: Ac
 
 
 def add_members(conn: Connection, night_id: int, step_id: int, item_ids: list[int]) -> None:
-    """Put locked items on the night's list and on the list of its first step: from now on they are conserved."""
-    if item_ids:
-        conn.execute(insert(night_items), [{"night_id": night_id, "item_id": i} for i in item_ids])
-        conn.execute(insert(step_items), [{"step_id": step_id, "item_id": i} for i in item_ids])
+    """Put locked items on the night's list and into a step: from now on they are conserved."""
+    list_members(conn, night_id, item_ids)
+    chains.enter(conn, step_id, dict.fromkeys(item_ids))
+
+
+def list_members(conn: Connection, night_id: int, item_ids: Iterable[int]) -> None:
+    """Put items on the night's list."""
+    if rows := [{"night_id": night_id, "item_id": i} for i in item_ids]:
+        conn.execute(insert(night_items), rows)
 
 
 def leave(
@@ -115,7 +120,7 @@ def leave(
     for chunk in transitions.chunks(ids, transitions.CHUNK):
         on_night = (night_items.c.night_id == night["id"]) & night_items.c.item_id.in_(chunk)
         conn.execute(update(night_items).where(on_night).values(outcome=outcome, reason=reason or None))
-        on_step = step_items.c.step_id.in_(mine) & step_items.c.item_id.in_(chunk)
+        on_step = step_items.c.step_id.in_(mine) & step_items.c.item_id.in_(chunk) & step_items.c.outcome.is_(None)
         conn.execute(update(step_items).where(on_step).values(outcome=outcome))
     return moved
 
@@ -179,21 +184,29 @@ def conservation(conn: Connection, night_id: int) -> dict[str, int]:
 
 
 def _steps_agree(conn: Connection, night_id: int, outcomes: dict[int, str]) -> None:
+    """Each step lets go of each of its items: to a later step, or out of the night by the night's own outcome."""
     query = (
         select(steps.c.name, step_items.c.item_id, step_items.c.outcome)
         .join(steps, steps.c.id == step_items.c.step_id)
         .where(steps.c.night_id == night_id)
     )
-    by_step: dict[str, dict[int, str]] = {}
-    for row in conn.execute(query):
-        by_step.setdefault(row.name, {})[row.item_id] = row.outcome
-    for name, held in by_step.items():
-        for item_id in sorted(held.keys() | outcomes.keys()):
-            if held.get(item_id) != outcomes.get(item_id):
-                raise ConservationBroken(
-                    f"Step {name!r} of night {night_id} holds item {item_id} with outcome {held.get(item_id)!r}, the night "
-                    f"holds {outcomes.get(item_id)!r}. The night stays open; `bin/overnight verify` names each."
-                )
+    went_on: set[int] = set()
+    ended: set[int] = set()
+    for row in conn.execute(query.order_by(steps.c.position)):
+        if row.outcome == chains.PASSED:
+            went_on.add(row.item_id)
+            continue
+        ended.add(row.item_id)
+        if row.outcome is None or row.outcome != outcomes.get(row.item_id):
+            raise ConservationBroken(
+                f"Step {row.name!r} of night {night_id} holds item {row.item_id} with outcome {row.outcome!r}, the night "
+                f"holds {outcomes.get(row.item_id)!r}. The night stays open; `bin/overnight verify` names each."
+            )
+    if lost := sorted((outcomes.keys() | went_on) - ended):
+        raise ConservationBroken(
+            f"Night {night_id} holds items that came to the end of no step: {lost[:20]}. The night stays open; "
+            "`bin/overnight verify` names each."
+        )
 
 
 def close(conn: Connection, night: Night, *, actor: Actor, now: datetime) -> dict[str, int]:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from overnight.ledger import transitions
 from overnight.ledger.audit import Actor
+from overnight.ledger.chains import NIGHT
 from overnight.ledger.rows import Row
 from overnight.ledger.states import ItemState
 from overnight.ledger.tables import items, nights
@@ -43,13 +44,16 @@ def add(conn: Connection, rows: Sequence[Row], state: ItemState, *, workflow: st
 
 
 def waiting(conn: Connection, workflow: str) -> list[Row]:
-    """Items that may be locked tonight: waiting, carried over or sent back, and not in doubt at a vendor."""
+    """Items that may be locked tonight: waiting, carried over or sent back, and not in doubt at a vendor.
+
+    What a night made itself (its question about all others) is no other night's to ask.
+    """
     columns = (
         items.c.id, items.c.source, items.c.source_ref, items.c.key, items.c.content_hash, items.c.state,
         items.c.priority, items.c.nights_waited, items.c.input, items.c.context, items.c.note, items.c.output,
     )  # fmt: skip
     query = select(*columns).where(items.c.workflow == workflow, items.c.state.in_(WAITING_STATES), items.c.in_doubt.is_(False))
-    return list(conn.execute(query.order_by(items.c.id)).mappings())
+    return list(conn.execute(query.where(items.c.source != NIGHT).order_by(items.c.id)).mappings())
 
 
 def say(conn: Connection, messages: Mapping[int, str]) -> None:

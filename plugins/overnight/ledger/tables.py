@@ -126,7 +126,11 @@ step_items = Table(
     metadata,
     Column("step_id", Integer, ForeignKey("steps.id"), primary_key=True),
     Column("item_id", Integer, ForeignKey("items.id"), primary_key=True, index=True),
-    Column("outcome", String(16)),
+    Column("outcome", String(16)),  # of the night, or `passed`: it went on to another step
+    Column("input", JSON(none_as_null=True)),  # what it is given here; null: the queued row as it is
+    Column("output", JSON(none_as_null=True)),  # what a step in code found
+    Column("error", Text),  # why a step in code found nothing good
+    Column("retryable", Boolean),
 )
 
 prompts = Table(

@@ -123,7 +123,7 @@ def adopt(ledger: Ledger, lesson_id: int, *, by: str, rule: str | None = None, n
         partial.replace(path)
     with ledger.write() as conn:
         settled = lessons.settle(conn, lesson_id, LessonState.ADOPTED, rule=text, by=by, now=now)
-    return settled, prompts.load(declared).hash
+    return settled, prompts.version(declared)
 
 
 def dismiss(ledger: Ledger, lesson_id: int, *, by: str, now: datetime) -> Row:

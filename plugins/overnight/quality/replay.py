@@ -25,7 +25,7 @@ from overnight.batches.waits import Wait, waits
 from overnight.brand import brand
 from overnight.clock import NOW, clock, utcnow
 from overnight.governance import killswitch
-from overnight.ledger import answers, batches, findings, lessons, nights, overview, queue, transitions
+from overnight.ledger import answers, batches, chains, findings, lessons, nights, overview, queue, transitions
 from overnight.ledger.connect import Ledger
 from overnight.ledger.states import AnswerState, ItemState, NightState
 from overnight.tasks import NightTask, make_task
@@ -115,8 +115,9 @@ def _arm(ledger: Ledger, lesson: Mapping[Any, Any], past: Sequence[Mapping[str, 
 def _task(lesson: Mapping[Any, Any], arm: str) -> NightTask:
     """The workflow as it stands, under a name of its own, with the rule in its prompt or without."""
     task = make_task(lesson["workflow"], run_id=f"replay__{lesson['id']}__{arm}", task_id="replay")
+    main = task.workflow.at(task.workflow.main)
     declared = replace(
-        task.workflow, name=f"{task.workflow.name}_replay", prompt=task.workflow.prompt_folder, reuse=False, repairs=0,
+        main, name=f"{task.workflow.name}_replay", prompt=task.workflow.prompt_folder, reuse=False, repairs=0,
         fallback=None, lesson=lesson["rule"] if arm == "with" else None,
     )  # fmt: skip
     task.policy.allow("submit_batch")
@@ -145,9 +146,9 @@ def _lock(conn: Connection, task: NightTask, night: Mapping[Any, Any], past: Seq
     ]  # fmt: skip
     ids = queue.add(conn, rows, ItemState.WAITING, **common)
     transitions.move(conn, "item", ids, ItemState.LOCKED, night_id=night["id"], **common)
-    (step_id,) = nights.add_steps(conn, night, ("answer",), actor=task.actor, now=common["now"])
+    (step_id,) = nights.add_steps(conn, night, (task.workflow.step,), actor=task.actor, now=common["now"])
     nights.add_members(conn, night["id"], step_id, ids)
-    waiting = queue.by_ids(conn, ids)
+    waiting = chains.asking(conn, step_id, ids)
     plan.first(conn, task, night, step_id, waiting, now=common["now"])
     transitions.move(conn, "night", [night["id"]], NightState.LOCKED, locked_at=common["now"], **common)
 

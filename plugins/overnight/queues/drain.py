@@ -4,7 +4,7 @@ Everything the lock decides is committed in one transaction. Answering the rows 
 drain that is killed in between finds its night locked, and says the same again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from overnight.alerts import notifier
 from overnight.clock import utcnow
-from overnight.ledger import answers, batches, money, nights, queue, transitions
+from overnight.ledger import answers, batches, chains, money, nights, queue, transitions
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
 from overnight.ledger.states import ItemState, NightState, Outcome
@@ -54,6 +54,8 @@ class DrainOperator(BaseOperator):
 
 def drain(ledger: Ledger, task: NightTask, *, now: datetime) -> list[int]:
     """The work of the operator, without Airflow."""
+    from overnight.batches import chain
+
     task.policy.allow("read_queue")
     workflow = task.workflow
     place = source(workflow.source)
@@ -63,7 +65,7 @@ def drain(ledger: Ledger, task: NightTask, *, now: datetime) -> list[int]:
         if night["state"] == NightState.OPEN:
             _lock(conn, task, night, reading, now=now)
         night = nights.get(conn, night["id"])
-        planned = batches.ids_of_night(conn, night["id"])
+        planned = chain.entrances(conn, task, night)
         told = _answers(conn, workflow, reading)
     place.answer(workflow.name, night["night"], told, reading.troubles)
     _say_over_budget(ledger, task, night, now=now)
@@ -101,9 +103,9 @@ def _lock(conn: Connection, task: NightTask, night: Night, reading: Reading, *, 
         bucket=None, position=None, in_doubt=False, **common,
     )  # fmt: skip
     transitions.move(conn, "item", answered, ItemState.ANSWERED, detail={"answer": "late"}, **common)
-    step_ids = nights.add_steps(conn, night, workflow.steps, actor=actor, now=now)
-    nights.add_members(conn, night["id"], step_ids[0], ids)
-    planned = _plan(conn, task, night, step_ids[0], locked, now=now)
+    nights.add_steps(conn, night, [step.name for step in workflow.steps], actor=actor, now=now)
+    _enter_steps(conn, task, night, late, [item["id"] for item in locked])
+    planned = _plan(conn, task, night, locked, now=now)
     counts = {"locked": len(ids), "over_cap": len(over), "rejected": len(found.rejected) + len(found.repeated)}
     transitions.move(
         conn, "night", [night["id"]], NightState.LOCKED, detail=counts, locked_at=now, over_cap=len(over),
@@ -111,19 +113,39 @@ def _lock(conn: Connection, task: NightTask, night: Night, reading: Reading, *, 
     )  # fmt: skip
 
 
-def _adopt(conn: Connection, task: NightTask, night: Night) -> tuple[list[int], list[int]]:
+def _adopt(conn: Connection, task: NightTask, night: Night) -> tuple[dict[int, dict[str, Any]], list[int]]:
     """Batches of earlier nights that were not settled by their export: what they bring lands in this night, unbought.
 
     Returns:
-        Their items, and those of them that have their answer already (the batch was half landed).
+        Their items with the steps that are out (and what was given there), and those of them that have their answer already
+        (the batch was half landed).
     """
-    late: list[int] = []
+    late: dict[int, dict[str, Any]] = {}
     answered: set[int] = set()
     for batch_id in batches.unsettled_before(conn, task.workflow.name, night["id"]):
-        late += batches.doubtful_items(conn, batch_id)
-        answered |= set(answers.follow(conn, batches.get(conn, batch_id), night["id"]))
+        batch = batches.get(conn, batch_id)
+        given = chains.old_inputs(conn, batch)
+        for item_id in batches.doubtful_items(conn, batch_id):
+            late.setdefault(item_id, {})[batch["step"]] = given.get(item_id)
+        answered |= set(answers.follow(conn, batch, night["id"]))
         batches.note(conn, batch_id, landing_night_id=night["id"])
     return late, sorted(answered & set(late))
+
+
+def _enter_steps(
+    conn: Connection, task: NightTask, night: Night, late: Mapping[int, Mapping[str, Any]], locked: list[int]
+) -> None:
+    """New items enter the steps that wait for no other; late ones the step whose answer is still out."""
+    there = chains.steps_of(conn, night["id"])
+    first = [step.name for step in task.workflow.first_steps]
+    nights.add_members(conn, night["id"], there[first[0]], locked)
+    for name in first[1:]:
+        chains.enter(conn, there[name], dict.fromkeys(locked))
+    for item_id, steps in late.items():
+        named = {name: given for name, given in steps.items() if name in there} or {first[0]: None}
+        for name, given in named.items():
+            chains.enter(conn, there[name], {item_id: given})
+    nights.list_members(conn, night["id"], late)
 
 
 def _sorted(conn: Connection, workflow: Workflow, reading: Reading) -> intake.Intake:
@@ -170,12 +192,13 @@ def _carry_over_the_cap(conn: Connection, over: Sequence[Any], night: Night, **c
     )
 
 
-def _plan(conn: Connection, task: NightTask, night: Night, step_id: int, items: Sequence[Any], *, now: datetime) -> Any:
-    from overnight.batches import plan
+def _plan(conn: Connection, task: NightTask, night: Night, items: Sequence[Any], *, now: datetime) -> Any:
+    from overnight.batches import chain
+    from overnight.batches.plan import OVER_BUDGET
 
-    planned = plan.first(conn, task, night, step_id, items, now=now)
+    planned = chain.start(conn, task, night, items, now=now)
     nights.leave(
-        conn, night, planned.over_budget, Outcome.CARRIED_OVER, actor=task.actor, now=now, reason=plan.OVER_BUDGET
+        conn, night, planned.over_budget, Outcome.CARRIED_OVER, actor=task.actor, now=now, reason=OVER_BUDGET
     )  # fmt: skip
     return planned
 

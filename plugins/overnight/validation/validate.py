@@ -15,12 +15,14 @@ from airflow.sdk import BaseOperator
 from sqlalchemy import Connection
 
 from overnight.clock import utcnow
-from overnight.ledger import answers, batches, findings, nights, reviews, transitions
+from overnight.ledger import batches, findings, nights, reviews, transitions
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
-from overnight.ledger.states import AnswerState, ItemState, NightState, Outcome
+from overnight.ledger.states import ItemState, NightState, Outcome
 from overnight.review import placement
 from overnight.tasks import NightTask, open_task
+from overnight.validation import standing
+from overnight.validation.standing import Standing
 from overnight.workflow import Finding, NightRow, Severity, Workflow
 
 
@@ -42,12 +44,11 @@ def validate(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int
     workflow = task.workflow
     with ledger.read() as conn:
         night = nights.of_run(conn, workflow.name, task.run_id)
-        # An item whose batch or repair is still out, or half landed, is judged by nobody yet.
-        out = batches.unsettled_items(conn, night["id"])
-        landed = [a for a in answers.landed_of_night(conn, night["id"]) if a["item_id"] not in out]
+        stand = standing.of_night(conn, workflow, night)
         found = findings.of_night(conn, night["id"])
     if night["state"] == NightState.LOCKED:
-        rows = [_row(answer, found) for answer in landed if answer["state"] == AnswerState.VALID]
+        landed = standing.landed(stand)
+        rows = [_row(one, found) for one in landed if one.output is not None]
         verdict = _look_at_the_night(workflow, rows, seed=night["night"])
         with ledger.write() as conn:
             _settle(conn, task, night, landed, verdict, now=now)
@@ -55,12 +56,11 @@ def validate(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int
         return nights.conservation(conn, night["id"])
 
 
-def _row(answer: Mapping[Any, Any], found: Mapping[int, Sequence[Mapping[Any, Any]]]) -> NightRow:
+def _row(one: Standing, found: Mapping[int, Sequence[Mapping[Any, Any]]]) -> NightRow:
     findings = tuple(
-        Finding(f["rule"], Severity(f["severity"]), f["message"], f["field"], f["evidence"])
-        for f in found.get(answer["item_id"], ())
+        Finding(f["rule"], Severity(f["severity"]), f["message"], f["field"], f["evidence"]) for f in found.get(one.item_id, ())
     )
-    return NightRow(answer["item_id"], answer["input"], answer["output"], findings)
+    return NightRow(one.item_id, dict(one.given), one.output or {}, findings, one.step)
 
 
 class _Verdict:
@@ -85,7 +85,7 @@ def _look_at_the_night(workflow: Workflow, rows: Sequence[NightRow], *, seed: st
     for item_id, finding in added:
         extra.setdefault(item_id, []).append(finding)
     good = [
-        NightRow(row.item_id, row.item, row.answer, (*row.findings, *extra.get(row.item_id, ())))
+        NightRow(row.item_id, row.item, row.answer, (*row.findings, *extra.get(row.item_id, ())), row.step)
         for row in rows
         if row.item_id not in failed
     ]
@@ -104,7 +104,7 @@ def _digest(workflow: Workflow, rows: Sequence[NightRow], seed: str) -> tuple[di
 
 
 def _settle(
-    conn: Connection, task: NightTask, night: Night, landed: Sequence[Mapping[Any, Any]], verdict: _Verdict, *,
+    conn: Connection, task: NightTask, night: Night, landed: Sequence[Standing], verdict: _Verdict, *,
     now: datetime,
 ) -> None:  # fmt: skip
     common: dict[str, Any] = {"actor": task.actor, "now": now}
@@ -143,15 +143,17 @@ def _place(row: NightRow, position: int, verdict: _Verdict) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _failures(conn: Connection, workflow: Workflow, landed: Sequence[Mapping[Any, Any]], verdict: _Verdict) -> dict[int, str]:
+def _failures(conn: Connection, workflow: Workflow, landed: Sequence[Standing], verdict: _Verdict) -> dict[int, str]:
     """Items with no good answer that another night would not help: shown to people, never dropped."""
     reasons = dict(verdict.failed)
-    tries = nights.times_locked(conn, [answer["item_id"] for answer in landed])
-    for answer in landed:
-        if answer["state"] == AnswerState.VALID:
+    tries = nights.times_locked(conn, [one.item_id for one in landed])
+    for one in landed:
+        if one.output is not None:
             continue
-        used_up = tries.get(answer["item_id"], 1) >= workflow.attempts
-        if not answer["retryable"] or used_up:
-            suffix = f" (tried {workflow.attempts} nights)" if answer["retryable"] else ""
-            reasons[answer["item_id"]] = f"{answer['error'] or answer['state']}{suffix}"
+        used_up = tries.get(one.item_id, 1) >= workflow.attempts
+        # The night's own question is no other night's to ask: without an answer it has failed.
+        if not one.retryable or used_up or (one.step in workflow.of_the_night):
+            suffix = f" (tried {workflow.attempts} nights)" if one.retryable and used_up else ""
+            where = f"{one.step}: " if len(workflow.steps) > 1 else ""
+            reasons[one.item_id] = f"{where}{one.error or one.state}{suffix}"
     return reasons

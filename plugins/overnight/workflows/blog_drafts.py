@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, TypeAdapter, model_validator
 
 from overnight.validation import lexicon, rules
-from overnight.workflow import Expectation, Finding, NightRow, Review, Severity, Workflow
+from overnight.workflow import Expectation, Finding, NightRow, Review, Severity, Step, Workflow
 
 META_TITLE = (60, 70)  # shown by Google / Shopify's field (domain 7.1)
 META_DESCRIPTION = (160, 320)
@@ -208,5 +208,5 @@ WORKFLOW = Workflow(
     vendor="anthropic",
     model="claude-sonnet-5",
     max_output_tokens=8_000,
-    steps=("draft",),
+    steps=(Step("draft"),),
 )  # fmt: skip

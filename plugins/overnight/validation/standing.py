@@ -1,0 +1,79 @@
+"""How each item of a night stands when it is judged: the last step it came to, and all that is shown of what came back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from overnight.ledger import answers, batches, chains
+from overnight.ledger.nights import Night
+from overnight.ledger.states import AnswerState
+from overnight.workflow import Workflow
+
+STOPPED = "it did not come to its next step tonight"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One item: good with an output, or not with words and whether another night may help."""
+
+    item_id: int
+    step: str
+    given: Mapping[str, Any]
+    output: dict[str, Any] | None = None
+    error: str | None = None
+    retryable: bool = False
+    state: str | None = None  # of its last answer; None: there is none yet
+    outputs: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def of_night(conn: Connection, workflow: Workflow, night: Night) -> list[Standing]:
+    """Every item that is still inside. One whose batch or repair is out, or half landed, is judged by nobody yet."""
+    out = batches.unsettled_items(conn, night["id"])
+    landed = {(a["item_id"], a["step"]): a for a in answers.landed_of_night(conn, night["id"])}
+    outputs = chains.outputs(conn, night["id"]) if len(workflow.steps) > 1 else {}
+    return [
+        _standing(workflow, row, landed.get((row["item_id"], row["step"])), outputs.get(row["item_id"], {}))
+        for row in chains.standing(conn, night["id"])
+        if row["item_id"] not in out
+    ]
+
+
+def _standing(
+    workflow: Workflow, row: Mapping[Any, Any], answer: Mapping[Any, Any] | None, outputs: Mapping[str, dict[str, Any]]
+) -> Standing:
+    own = answer["output"] if answer is not None and answer["state"] == AnswerState.VALID else row["output"]
+    common: dict[str, Any] = {"item_id": row["item_id"], "step": row["step"], "given": row["input"], "outputs": outputs}
+    if own is None:
+        return _without(row, answer, common)
+    if _goes_on(workflow, row, {**outputs, row["step"]: own}):
+        return Standing(**common, error=STOPPED, retryable=True)
+    shown = [outputs[s.name] for s in workflow.steps if s.shown and s.name in outputs and s.name != row["step"]]
+    merged: dict[str, Any] = {}
+    for part in [*shown, own]:
+        merged |= part
+    return Standing(**common, output=merged, state=AnswerState.VALID)
+
+
+def _without(row: Mapping[Any, Any], answer: Mapping[Any, Any] | None, common: dict[str, Any]) -> Standing:
+    if answer is not None:
+        return Standing(**common, error=answer["error"], retryable=bool(answer["retryable"]), state=answer["state"])
+    if row["error"] is not None:
+        return Standing(**common, error=row["error"], retryable=bool(row["retryable"]), state=AnswerState.ERRORED)
+    return Standing(**common, error=None, retryable=True)
+
+
+def _goes_on(workflow: Workflow, row: Mapping[Any, Any], outputs: Mapping[str, dict[str, Any]]) -> bool:
+    """Whether a later step was still to ask about this item."""
+    for step in workflow.following(row["step"]):
+        if step.whole_night:
+            continue
+        if step.take is None or step.take(row["queued"], outputs) is not None:
+            return True
+    return False
+
+
+def landed(standings: Sequence[Standing]) -> list[Standing]:
+    """Those that have an answer of some kind."""
+    return [one for one in standings if one.state is not None]
