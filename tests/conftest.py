@@ -160,13 +160,16 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / name).mkdir(parents=True)
     monkeypatch.setenv("OVERNIGHT_QUEUE_DIR", str(folder))
     monkeypatch.setenv("OVERNIGHT_RAW_DIR", str(tmp_path / "raw"))
+    monkeypatch.setenv("OVERNIGHT_DATA_DIR", str(tmp_path / "data"))
     return folder
 
 
 @pytest.fixture
 def vendors(shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """Connections to the shared local vendor."""
+    """Connections to the shared local vendor, and to the web through it."""
     connect(monkeypatch, shared_sandbox.hosts)
+    web = {"conn_type": "generic", "extra": {"proxy": shared_sandbox.url, "per_second": 50}}
+    monkeypatch.setenv("AIRFLOW_CONN_OVERNIGHT_WEB", json.dumps(web))
     return shared_sandbox
 
 

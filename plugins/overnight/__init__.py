@@ -6,6 +6,8 @@
                                                                              ↓
                                                              collect → approved | edited | rework → deliver   morning_review
 
+A chain has several steps between drain and validate, each a batch task or, in code, a compute task.
+
 Everything here is loaded on first use, so a Dag parse imports what it names and no more.
 """
 
@@ -13,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from overnight.batches.compute import ComputeOperator
     from overnight.batches.run import BatchOperator
     from overnight.delivery.deliver import DeliverOperator
     from overnight.governance.check import CheckOperator
@@ -28,6 +31,7 @@ _FROM = {
     "CheckOperator": "overnight.governance.check",
     "DrainOperator": "overnight.queues.drain",
     "BatchOperator": "overnight.batches.run",
+    "ComputeOperator": "overnight.batches.compute",
     "ValidateOperator": "overnight.validation.validate",
     "ExportOperator": "overnight.review.export",
     "CollectOperator": "overnight.review.collect",
@@ -38,6 +42,7 @@ __all__ = [
     "BatchOperator",
     "CheckOperator",
     "CollectOperator",
+    "ComputeOperator",
     "DeliverOperator",
     "DrainOperator",
     "ExportOperator",

@@ -48,6 +48,13 @@ def include_dir() -> Path:
     return project_dir() / "include"
 
 
+def data_dir(workflow: str) -> Path:
+    """Where a workflow's tables lie that are no queue (a catalogue, sales by day, snapshots): OVERNIGHT_DATA_DIR, or
+    AIRFLOW_HOME/data, and there a folder a workflow."""
+    home = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
+    return Path(os.environ.get("OVERNIGHT_DATA_DIR", home / "data")) / workflow
+
+
 @lru_cache(maxsize=1)
 def brand() -> Brand:
     """The brand of this deployment; OVERNIGHT_TIMEZONE, _SOURCE and _SURFACE override the file."""

@@ -51,7 +51,8 @@ def version(workflow: Workflow) -> str:
 def load(workflow: Workflow) -> Prompt:
     """The prompt of a workflow (of a chain: of the step it is a view of) as it stands in its folder today.
 
-    The main step's is `system.md.j2`; another step's `<step>.system.md.j2`, or `ask.system.md.j2` for steps called `ask_…`.
+    A step with a prompt of its own has it in `<step>.system.md.j2` (`ask.system.md.j2` for steps called `ask_…`); the others
+    share `system.md.j2`, which is the one that reviewers' lessons go into.
     """
     folder = include_dir() / "prompts" / workflow.prompt_folder
     environment = Environment(
@@ -60,8 +61,8 @@ def load(workflow: Workflow) -> Prompt:
         autoescape=False,  # noqa: S701 - a prompt is plain text; only our own files and the brand's settings go in here
         keep_trailing_newline=False,
     )
-    declared_main = not workflow.step or workflow.step == workflow.main or workflow.step not in {s.name for s in workflow.steps}
-    prefix = "" if declared_main else f"{workflow.step.partition('_')[0]}."
+    named = f"{workflow.step.partition('_')[0]}."
+    prefix = named if workflow.step and (folder / f"{named}system.md.j2").exists() else ""
     system = environment.get_template(f"{prefix}system.md.j2").render(brand=brand(), workflow=workflow)
     around = folder / f"{prefix}item.md"
     item = around.read_text(encoding="utf-8").strip() if around.exists() else ""
@@ -71,7 +72,7 @@ def load(workflow: Workflow) -> Prompt:
     if workflow.pack > 1:
         system += "\n\n" + environment.get_template("several_entries.md.j2").render(workflow=workflow)
         schema, name = packed_schema(schema), f"{name}s"
-    if declared_main and (taught := lessons(workflow)):
+    if not prefix and (taught := lessons(workflow)):
         system += "\n\n" + LESSONS + "\n" + "\n".join(f"- {rule}" for rule in taught)
     return Prompt(workflow.name, system.strip() + "\n", schema, name, item)
 

@@ -135,6 +135,7 @@ class Step:
     take: Callable[[dict[str, Any], Mapping[str, dict[str, Any]]], dict[str, Any] | None] | None = None
     whole_night: str = ""  # "module:function", (rows, facts) → input or None: one question about all items
     shown: bool = True  # its answer is part of what people review
+    optional: bool = False  # without a good answer here the item stands as it was before this step
     item: type[BaseModel] | None = None
     answer: type[BaseModel] | None = None
     rules: tuple[ItemRule, ...] | None = None
@@ -163,6 +164,7 @@ class Workflow:
     model: str
     max_output_tokens: int
     night_rules: tuple[NightRule, ...] = ()
+    urgent: Callable[[Any], str | None] | None = None  # why a row cannot wait for the night, found in code before the lock
     expectations: tuple[Expectation, ...] = ()
     table: Callable[[NightRow], Mapping[str, Any]] = scalars  # one row of the table the expectations judge
     steps: tuple[Step, ...] = (Step("answer"),)
@@ -213,6 +215,10 @@ class Workflow:
         changed |= {"repairs": one.repairs} if one.repairs is not None else {}
         own_model = bool(one.vendor or one.model)
         return replace(self, step=name, fallback=one.fallback if own_model or one.fallback else self.fallback, **changed)
+
+    def has(self, name: str) -> bool:
+        """Whether it has a step of that name."""
+        return any(step.name == name for step in self.steps)
 
     def step_named(self, name: str) -> Step:
         """One of its steps."""

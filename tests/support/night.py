@@ -1,6 +1,9 @@
 """A whole night without a scheduler: the operators' own work, one after the other, over real HTTP to a real local vendor."""
 
 import asyncio
+import csv
+import io
+import shutil
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -10,16 +13,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from overnight.batches import clients
+from overnight.batches.compute import compute
 from overnight.batches.job import BatchJob
 from overnight.batches.shard import Shard, Watch
 from overnight.batches.vendor import Phase
 from overnight.batches.waits import Wait
+from overnight.brand import data_dir, include_dir
 from overnight.governance.check import check
 from overnight.ledger import migrate, overview, verify
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger
+from overnight.ledger.tables import items
 from overnight.queues.drain import drain
+from overnight.rehearsal import home, sales
 from overnight.review.collect import collect
 from overnight.review.export import export
 from overnight.tasks import NightTask, make_task
@@ -39,6 +48,7 @@ class Night:
     now: datetime = EVENING
     planned: Sequence[int] = ()
     counts: dict[str, int] = field(default_factory=dict)
+    next_batch_id: int | None = None
     change: dict[str, Any] = field(default_factory=dict)  # fields of the workflow that differ in this test
 
     def task(self, name: str) -> NightTask:
@@ -70,6 +80,7 @@ class Night:
         for _ in range(60):
             following = shard.advance(now=self.clock)
             if isinstance(following, dict):
+                self.next_batch_id = shard.next_batch_id
                 return following
             if isinstance(following, Wait):
                 self.now = max(self.now, following.until)
@@ -92,10 +103,25 @@ class Night:
     def run(self) -> dict[str, int]:
         """From the lock to the review."""
         self.check()
-        for batch_id in self.drain():
-            self.batch(batch_id)
+        self.chain(self.drain())
         self.validate()
         return self.export()
+
+    def chain(self, batch_ids: Sequence[int]) -> None:
+        """What the Dag's tasks between drain and validate do: each shard to the end of its chain, then the steps in code."""
+        for batch_id in batch_ids:
+            following: int | None = batch_id
+            while following is not None:
+                self.batch(following)
+                following = self.next_batch_id
+        for step in self.task("").workflow.steps:
+            if step.compute:
+                self.chain_from(compute(self.ledger, self.task(step.name), step.name, now=self.clock()))
+
+    def chain_from(self, batch_ids: Sequence[int]) -> None:
+        """The batches a step in code planned, each to its end."""
+        for batch_id in batch_ids:
+            self.batch(batch_id)
 
     def collect(self) -> dict[str, int]:
         return collect(self.ledger, actor=Actor("system", "morning_review"), now=self.clock())
@@ -107,6 +133,12 @@ class Night:
     def describe(self) -> dict[str, Any]:
         with self.ledger.read() as conn:
             return overview.describe(conn, self.row())
+
+    def why(self) -> list[tuple[str, str, str]]:
+        """What became of the items that are not good, and in which words."""
+        with self.ledger.read() as conn:
+            query = select(items.c.key, items.c.state, items.c.message).where(items.c.workflow == self.workflow)
+            return [(row.key, row.state, row.message) for row in conn.execute(query) if row.state != "in_review"]
 
     def problems(self) -> list[str]:
         with self.ledger.read() as conn:
@@ -124,6 +156,18 @@ def wait_ended(vendor: str, vendor_batch_id: str, timeout_s: float = 30) -> None
                 await asyncio.sleep(0.02)
 
     asyncio.run(look())
+
+
+def sample(folder: Path, workflow: str) -> list[dict[str, str]]:
+    """A workflow's own sample in its queue, and its tables beside it; returns the rows."""
+    source = include_dir() / "prompts" / workflow
+    text = home.dated((source / "sample.csv").read_text(encoding="utf-8"), EVENING.date())
+    queue_file(folder, workflow, "sample.csv", text)
+    if (source / "data").is_dir():
+        shutil.copytree(source / "data", data_dir(workflow), dirs_exist_ok=True)
+    if workflow == "inventory_signals":
+        sales.write_sales(data_dir(workflow) / "sales.csv", EVENING.date())
+    return list(csv.DictReader(io.StringIO(text)))
 
 
 def queue_file(folder: Path, workflow: str, name: str, text: str | bytes) -> Path:

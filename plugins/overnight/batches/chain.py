@@ -27,7 +27,8 @@ def start(conn: Connection, task: NightTask, night: Night, items: Sequence[Mappi
     asked = [step for step in task.workflow.first_steps if not step.compute]
     over: list[set[int]] = []
     for step in asked:
-        planned = plan.first(conn, _viewed(task, step.name), night, ids[step.name], items, now=now)
+        given = [{**item, "input": step.take(item["input"], {})} if step.take else item for item in items]
+        planned = plan.first(conn, _viewed(task, step.name), night, ids[step.name], given, now=now)
         over.append(set(planned.over_budget))
         made.add(planned)
     made.over_budget = sorted(set.intersection(*over)) if over else []
@@ -59,7 +60,7 @@ def after_shard(conn: Connection, task: NightTask, batch: Mapping[Any, Any], *, 
         The batch of the next step, or None where nothing follows (the last step, or one whose followers wait for all).
     """
     declared = _declared(task)
-    nexts = [step for step in declared.following(batch["step"]) if _goes_on_by_shard(step)] if _has(declared, batch) else []
+    nexts = [step for step in declared.following(batch["step"]) if _goes_on_by_shard(step)] if declared.has(batch["step"]) else []
     if not nexts:
         return None
     (step,) = nexts
@@ -195,10 +196,6 @@ def call(path: str) -> Any:
 
 def _goes_on_by_shard(step: Step) -> bool:
     return not step.compute and not step.whole_night
-
-
-def _has(declared: Workflow, batch: Mapping[Any, Any]) -> bool:
-    return any(step.name == batch["step"] for step in declared.steps)
 
 
 def _declared(task: NightTask) -> Workflow:

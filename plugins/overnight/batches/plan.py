@@ -143,7 +143,7 @@ def _reused_row(old: Row, item_id: int, step_id: int, night_id: int, one: judge.
 
 
 def _leads_on(view: Workflow) -> bool:
-    return bool(view.step in {step.name for step in view.steps} and view.following(view.step))
+    return view.has(view.step) and bool(view.following(view.step))
 
 
 def _within(

@@ -151,6 +151,15 @@ def leaving_because(conn: Connection, night_id: int, reason: str) -> int:
     return int(conn.execute(query).scalar_one())
 
 
+def past_digests(conn: Connection, workflow: str, night_id: int, *, since: datetime) -> list[Row]:
+    """The digests of a workflow's earlier nights, oldest first, each with its `night`."""
+    query = select(nights.c.night, nights.c.summary).where(
+        nights.c.workflow == workflow, nights.c.id != night_id, nights.c.locked_at >= since, nights.c.summary.is_not(None)
+    )
+    rows = conn.execute(query.order_by(nights.c.id)).all()
+    return [{"night": row.night, **row.summary["digest"]} for row in rows if row.summary and row.summary.get("digest")]
+
+
 def times_locked(conn: Connection, item_ids: Iterable[int]) -> dict[int, int]:
     """In how many nights each item was locked, the present one included."""
     locked: dict[int, int] = {}

@@ -69,7 +69,20 @@ def drain(ledger: Ledger, task: NightTask, *, now: datetime) -> list[int]:
         told = _answers(conn, workflow, reading)
     place.answer(workflow.name, night["night"], told, reading.troubles)
     _say_over_budget(ledger, task, night, now=now)
+    _say_urgent(ledger, task, night, told, now=now)
     return planned
+
+
+def _say_urgent(ledger: Ledger, task: NightTask, night: Night, told: Sequence[RowAnswer], *, now: datetime) -> None:
+    """Rows that may not wait are a person's at once: the alert names them, and nothing of their text."""
+    keys = [answer.key for answer in told if answer.message.startswith(intake.URGENT)]
+    if keys:
+        listed = ", ".join(keys[:20]) + (f" and {len(keys) - 20} more" if len(keys) > 20 else "")
+        notifier.night_alert(
+            ledger, "urgent_rows", task.workflow.name, night["night"], task.run_id,
+            f"{len(keys)} rows cannot wait for the night and were taken out before the lock: {listed}. Look at them now; why is "
+            "said beside each row.", now=now, severity="critical",
+        )  # fmt: skip
 
 
 def _say_over_budget(ledger: Ledger, task: NightTask, night: Night, *, now: datetime) -> None:
@@ -104,7 +117,7 @@ def _lock(conn: Connection, task: NightTask, night: Night, reading: Reading, *, 
     )  # fmt: skip
     transitions.move(conn, "item", answered, ItemState.ANSWERED, detail={"answer": "late"}, **common)
     nights.add_steps(conn, night, [step.name for step in workflow.steps], actor=actor, now=now)
-    _enter_steps(conn, task, night, late, [item["id"] for item in locked])
+    _enter_steps(conn, task, night, late, locked)
     planned = _plan(conn, task, night, locked, now=now)
     counts = {"locked": len(ids), "over_cap": len(over), "rejected": len(found.rejected) + len(found.repeated)}
     transitions.move(
@@ -133,14 +146,15 @@ def _adopt(conn: Connection, task: NightTask, night: Night) -> tuple[dict[int, d
 
 
 def _enter_steps(
-    conn: Connection, task: NightTask, night: Night, late: Mapping[int, Mapping[str, Any]], locked: list[int]
+    conn: Connection, task: NightTask, night: Night, late: Mapping[int, Mapping[str, Any]], locked: Sequence[Mapping[Any, Any]]
 ) -> None:
     """New items enter the steps that wait for no other; late ones the step whose answer is still out."""
     there = chains.steps_of(conn, night["id"])
     first = [step.name for step in task.workflow.first_steps]
-    nights.add_members(conn, night["id"], there[first[0]], locked)
-    for name in first[1:]:
-        chains.enter(conn, there[name], dict.fromkeys(locked))
+    for step in task.workflow.first_steps:
+        given = {item["id"]: step.take(item["input"], {}) if step.take else None for item in locked}
+        chains.enter(conn, there[step.name], given)
+    nights.list_members(conn, night["id"], [item["id"] for item in locked])
     for item_id, steps in late.items():
         named = {name: given for name, given in steps.items() if name in there} or {first[0]: None}
         for name, given in named.items():

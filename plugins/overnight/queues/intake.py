@@ -90,11 +90,24 @@ def _judge(workflow: Workflow, row: SourceRow, key: str) -> tuple[str | None, Ca
     if problem is None:
         try:
             given = {name: value for name, value in raw.items() if value.strip()}
-            data = workflow.item.model_validate(given).model_dump(mode="json", by_alias=True)
+            made = workflow.item.model_validate(given)
+            data = made.model_dump(mode="json", by_alias=True)
+            problem = _cannot_wait(workflow, made)
         except ValidationError as error:
             problem = in_words(workflow.item, error)
     name = name_of(workflow, row)
     return problem, Candidate(row.ref, name, _hash(data, context), data, PRIORITIES.get(priority, 0), context)
+
+
+URGENT = "Urgent: "
+"""How the answer to a row begins that may not wait for the night."""
+
+
+def _cannot_wait(workflow: Workflow, made: BaseModel) -> str | None:
+    why = workflow.urgent(made) if workflow.urgent else None
+    return (
+        f"{URGENT}{why}. It does not wait for the night: a person looks at it today. Nothing was queued or sent." if why else None
+    )
 
 
 def _hash(data: Mapping[Any, Any], context: str | None) -> str:

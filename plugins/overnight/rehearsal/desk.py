@@ -46,6 +46,7 @@ def connections(base: str, **extra: Any) -> dict[str, dict[str, Any]]:
             "conn_type": "generic", "host": urls["airtable"], "password": "patSandbox",
             "extra": {"review_base": BASE, "queue_base": QUEUE_BASE, **extra},
         },
+        "overnight_web": {"conn_type": "generic", "extra": {"proxy": base, "per_second": 50}},
     }  # fmt: skip
 
 

@@ -2,16 +2,18 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from overnight.brand import include_dir, project_dir
-from overnight.rehearsal import desk
+from overnight.rehearsal import desk, sales
 from overnight.workflow import workflow_names
 
 KEY = "sandbox-key"
@@ -43,6 +45,11 @@ class Home:
     def delivery(self) -> Path:
         """Where what was approved is handed out."""
         return self.root / "delivery"
+
+    @property
+    def data(self) -> Path:
+        """The workflows' tables that are no queue."""
+        return self.root / "data"
 
     @property
     def logs(self) -> Path:
@@ -98,16 +105,31 @@ def make(home: Home, vendors: dict[str, str], sandbox_port: int, reviews: Path |
     """Make the folders, the samples in the queue, the logins and the environment; returns the environment."""
     for folder in (home.airflow, home.logs, home.queue):
         folder.mkdir(parents=True, exist_ok=True)
+    today = datetime.now(UTC).date()
     for name, source in samples(reviews).items():
         target = home.queue / name
         target.mkdir(exist_ok=True)
-        shutil.copyfile(source, target / ("reviews.csv" if source == reviews else "sample.csv"))
+        file = target / ("reviews.csv" if source == reviews else "sample.csv")
+        file.write_text(dated(source.read_text(encoding="utf-8"), today), encoding="utf-8")
+        if (source.parent / "data").is_dir():
+            shutil.copytree(source.parent / "data", home.data / name, dirs_exist_ok=True)
+    sales.write_sales(home.data / "inventory_signals" / "sales.csv", today)
     passwords = {user: secrets.token_urlsafe(9) for user in USERS}
     (home.root / "passwords.json").write_text(json.dumps(passwords))
     env = _environment(home, vendors, free_port(), sandbox_port)
     home.environment_file.write_text(json.dumps(env, indent=1))
     home.environment_file.chmod(0o600)
     return env
+
+
+def dated(text: str, today: date) -> str:
+    """A sample with its dates filled in: `{{today}}` and `{{today+N}}`."""
+    return re.sub(r"\{\{today(?:\+(\d+))?\}\}", lambda m: (today + timedelta(days=int(m.group(1) or 0))).isoformat(), text)
+
+
+def queued(home: Home) -> dict[str, Path]:
+    """The one file in each workflow's queue of a fresh rehearsal."""
+    return {name: next(iter(sorted((home.queue / name).glob("*.csv")))) for name in workflow_names()}
 
 
 def free_port() -> int:
@@ -158,6 +180,7 @@ def _environment(home: Home, vendors: dict[str, str], port: int, sandbox_port: i
         "OVERNIGHT_QUEUE_DIR": str(home.queue),
         "OVERNIGHT_REVIEW_DIR": str(home.review),
         "OVERNIGHT_DELIVERY_DIR": str(home.delivery),
+        "OVERNIGHT_DATA_DIR": str(home.data),
         "OVERNIGHT_POLL_SECONDS": "1",
         "OVERNIGHT_SANDBOX_PORT": str(sandbox_port),
         "OVERNIGHT_URL": url,

@@ -81,7 +81,7 @@ def start(
     os.environ.update({name: env[name] for name in ("AIRFLOW_HOME", "OVERNIGHT_QUEUE_DIR", "OVERNIGHT_PROJECT")})
     out.print(f"starting the local vendor on port {port}")
     start_sandbox(home, env, batch_seconds, profile, seed)
-    desk.fill(f"http://127.0.0.1:{port}", homes.samples(reviews))
+    desk.fill(f"http://127.0.0.1:{port}", homes.queued(home))
     migrate.upgrade(Ledger(f"sqlite:///{home.airflow / 'overnight.db'}"))
     out.print("making Airflow's database")
     if processes.run(home, "db-migrate", processes.python("-m", "airflow", "db", "migrate"), env) != 0:

@@ -45,6 +45,8 @@ def digest(summary: Mapping[str, Any]) -> str:
     """A digest's numbers and tables as plain lines."""
     parts: list[str] = []
     for name, value in summary.items():
+        if name.startswith("_"):
+            continue  # kept for later nights to be held against, not for people
         if isinstance(value, Mapping):
             parts.append(f"{label(name)}: " + ", ".join(f"{label(str(k))} {v}" for k, v in value.items()))
         elif isinstance(value, Sequence) and not isinstance(value, str) and value and isinstance(value[0], Mapping):

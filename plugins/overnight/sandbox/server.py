@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from overnight.sandbox import airtable_api, anthropic_api, control, gemini_api, google_api, notion_api, openai_api
+from overnight.sandbox import airtable_api, anthropic_api, control, gemini_api, google_api, notion_api, openai_api, shops
 from overnight.sandbox.desk import Desk
 from overnight.sandbox.profiles import PROFILES, Dropped, Fault
 from overnight.sandbox.store import Pace, Store
@@ -43,6 +43,7 @@ def make_app(store: Store) -> Starlette:
             Route("/health", _health),
             Route("/control/misbehave", _misbehave, methods=["POST"]),
             Route("/control/behave", _behave, methods=["POST"]),
+            Route("/control/shops", shops.turn_the_day, methods=["POST"]),
             _mount("/anthropic", anthropic_api.ROUTES, store, anthropic_api.Refusal, _anthropic_error),
             _mount("/openai", openai_api.ROUTES, store, openai_api.Refusal, _openai_error),
             _mount("/gemini", gemini_api.ROUTES, store, gemini_api.Refusal, _gemini_error),
@@ -50,7 +51,8 @@ def make_app(store: Store) -> Starlette:
             _at_desk("control/desk", control.ROUTES, desk, {}),
         ]
     )
-    app.state.store = store
+    app.state.store, app.state.shops = store, shops.Shops()
+    app.add_middleware(shops.AtTheirHosts, shops=app.state.shops)
     return app
 
 

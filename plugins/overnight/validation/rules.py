@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 URL = re.compile(r"https?://[^\s)\]>\"'<]+|(?<=\]\()(?!https?://)[^\s)]+", re.IGNORECASE)
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
 _PHONE = re.compile(r"(?<![\w.])\+?\d[\d ()/-]{7,}\d(?!\w)")
+_DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b|\b\d{1,2}[./]\d{1,2}[./]\d{4}\b")
 _DIGIT = re.compile(r"\d")
 _HEADING = re.compile(r"^(#{1,6})\s+\S", re.MULTILINE)
 _NUMBER = re.compile(r"(?<![\w/.-])\d[\d.,]*\s?%?(?![\w/])")
@@ -41,7 +42,8 @@ def _bare(url: str) -> str:
 def personal_data(text: str) -> list[str]:
     """E-mail addresses and phone numbers in a text."""
     emails = [match.group(0) for match in _EMAIL.finditer(text)] if "@" in text else []
-    return emails + ([match.group(0) for match in _PHONE.finditer(text)] if _DIGIT.search(text) else [])
+    # A date has the shape of a short phone number.
+    return emails + ([match.group(0) for match in _PHONE.finditer(_DATE.sub(" ", text))] if _DIGIT.search(text) else [])
 
 
 def heading_levels(markdown: str) -> list[int]:
@@ -78,3 +80,49 @@ def near_duplicates(texts: Sequence[tuple[int, str]], threshold: float = 0.5) ->
             share = len(left & right) / union if union else 0.0
             if share >= threshold:
                 yield a, b, share
+
+
+def figures(text: str) -> set[str]:
+    """The numbers a text states, as plain values: `1,200.50`, `€20` and `20 %` are 1200.5, 20 and 20."""
+    plain = re.sub(r"^\s*\d+[.)]\s", "", URL.sub(" ", text), flags=re.MULTILINE)
+    return {_value(match.group(0)) for match in _FIGURE.finditer(plain)}
+
+
+def _value(found: str) -> str:
+    digits = found.replace(" ", "").rstrip(".,")
+    if re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", digits):
+        digits = digits.replace(",", "")
+    digits = digits.replace(",", ".")
+    return digits.rstrip("0").rstrip(".") if "." in digits else str(int(digits)) if digits.isdigit() else digits
+
+
+_FIGURE = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*")
+
+
+def holds_phrase(text: str, phrase: str) -> bool:
+    """Whether a phrase stands in a text as words of its own, in any case."""
+    return bool(phrase.strip()) and re.search(rf"(?<!\w){re.escape(phrase.strip())}(?!\w)", text, re.IGNORECASE) is not None
+
+
+_MARKUP = re.compile(
+    r"<\s*(?:script|iframe|object|embed|img|svg|link|meta|style|form|input|a|base|video|audio)\b[^>]*>?|\bon\w+\s*=\s*[\"']"
+    r"|(?:javascript|vbscript|data)\s*:\s*[^\s]|!\[[^\]]*\]\(", re.IGNORECASE,
+)  # fmt: skip
+
+
+def active_markup(text: str) -> str:
+    """The first piece of markup that could act where the text is shown, or nothing."""
+    match = _MARKUP.search(text) if "<" in text or ":" in text or "=" in text or "![" in text else None
+    return match.group(0)[:80] if match else ""
+
+
+_LEAKS = (
+    "data_not_instruction", "</item>", "<item>", "</entry>", "<entry", "system prompt", "you label customer reviews",
+    "answer with one json object", "in the given schema and nothing else", "material to work on, never as an instruction",
+)  # fmt: skip
+
+
+def prompt_leak(text: str) -> str:
+    """The first piece of our own instructions in a text, or nothing."""
+    lower = text.lower()
+    return next((piece for piece in _LEAKS if piece in lower), "")

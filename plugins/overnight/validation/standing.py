@@ -44,6 +44,8 @@ def _standing(
     workflow: Workflow, row: Mapping[Any, Any], answer: Mapping[Any, Any] | None, outputs: Mapping[str, dict[str, Any]]
 ) -> Standing:
     own = answer["output"] if answer is not None and answer["state"] == AnswerState.VALID else row["output"]
+    if own is None and workflow.has(row["step"]) and workflow.step_named(row["step"]).optional:
+        own = {}
     common: dict[str, Any] = {"item_id": row["item_id"], "step": row["step"], "given": row["input"], "outputs": outputs}
     if own is None:
         return _without(row, answer, common)
@@ -51,7 +53,8 @@ def _standing(
         return Standing(**common, error=STOPPED, retryable=True)
     shown = [outputs[s.name] for s in workflow.steps if s.shown and s.name in outputs and s.name != row["step"]]
     merged: dict[str, Any] = {}
-    for part in [*shown, own]:
+    last_shown = not workflow.has(row["step"]) or workflow.step_named(row["step"]).shown
+    for part in [*shown, *([own] if last_shown else [])]:
         merged |= part
     return Standing(**common, output=merged, state=AnswerState.VALID)
 

@@ -7,7 +7,7 @@ items. Every locked item leaves as staged, failed or carried over, in one transa
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any
 
@@ -24,6 +24,9 @@ from overnight.tasks import NightTask, open_task
 from overnight.validation import standing
 from overnight.validation.standing import Standing
 from overnight.workflow import Finding, NightRow, Severity, Workflow
+
+PAST = timedelta(days=28)
+"""How far back a digest looks to tell a trend from a single night."""
 
 
 class ValidateOperator(BaseOperator):
@@ -46,10 +49,11 @@ def validate(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int
         night = nights.of_run(conn, workflow.name, task.run_id)
         stand = standing.of_night(conn, workflow, night)
         found = findings.of_night(conn, night["id"])
+        past = nights.past_digests(conn, workflow.name, night["id"], since=now - PAST)
     if night["state"] == NightState.LOCKED:
         landed = standing.landed(stand)
         rows = [_row(one, found) for one in landed if one.output is not None]
-        verdict = _look_at_the_night(workflow, rows, seed=night["night"])
+        verdict = _look_at_the_night(workflow, rows, past, seed=night["night"])
         with ledger.write() as conn:
             _settle(conn, task, night, landed, verdict, now=now)
     with ledger.read() as conn:
@@ -75,7 +79,7 @@ class _Verdict:
         return {item_id: f"{f.rule}: {f.message}" for item_id, f in self.added if f.severity is Severity.FAIL}
 
 
-def _look_at_the_night(workflow: Workflow, rows: Sequence[NightRow], *, seed: str) -> _Verdict:
+def _look_at_the_night(workflow: Workflow, rows: Sequence[NightRow], past: Sequence[Any], *, seed: str) -> _Verdict:
     from overnight.validation import suites
 
     checks, added = suites.judge(workflow, rows)
@@ -89,16 +93,18 @@ def _look_at_the_night(workflow: Workflow, rows: Sequence[NightRow], *, seed: st
         for row in rows
         if row.item_id not in failed
     ]
-    digest, buckets = _digest(workflow, good, seed)
+    digest, buckets = _digest(workflow, good, past, seed)
     return _Verdict(good, added, {"checks": checks, "digest": digest}, buckets)
 
 
-def _digest(workflow: Workflow, rows: Sequence[NightRow], seed: str) -> tuple[dict[str, Any] | None, dict[int, str]]:
+def _digest(
+    workflow: Workflow, rows: Sequence[NightRow], past: Sequence[Any], seed: str
+) -> tuple[dict[str, Any] | None, dict[int, str]]:
     if workflow.review.digest is None:
         return None, {row.item_id: placement.bucket(row) for row in rows}
     module, _, name = workflow.review.digest.partition(":")
     made: tuple[dict[str, Any], dict[int, str]] = getattr(import_module(module), name)(
-        rows, sample=workflow.review.sample, seed=f"{workflow.name} {seed}"
+        rows, sample=workflow.review.sample, seed=f"{workflow.name} {seed}", past=past
     )
     return made
 

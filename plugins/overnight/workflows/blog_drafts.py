@@ -4,44 +4,24 @@ Facts, links and sources come from the brief alone; lengths, headings, links, nu
 Limits with their sources: docs/workflows/blog_drafts.md.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, TypeAdapter, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from overnight.validation import lexicon, rules
+from overnight.validation import lexicon, rules, wording
 from overnight.workflow import Expectation, Finding, NightRow, Review, Severity, Step, Workflow
+from overnight.workflows._fields import QueueRow, Texts, Urls
 
 META_TITLE = (60, 70)  # shown by Google / Shopify's field (domain 7.1)
 META_DESCRIPTION = (160, 320)
 QUICK_ANSWER_WORDS = (40, 60)
+OUTLINE_SECTIONS = 3
 FAQS = (3, 6)
-_URL = TypeAdapter(HttpUrl)
 
 
-def _listed(value: Any) -> Any:
-    """A cell that holds several things separates them with | or line breaks."""
-    if not isinstance(value, str):
-        return value
-    return [part.strip() for part in value.replace("\n", "|").split("|") if part.strip()]
-
-
-def _urls(value: Any) -> Any:
-    listed = _listed(value)
-    for url in listed if isinstance(listed, list) else []:
-        if not str(url).startswith("/"):  # a path on the brand's own site is fine
-            _URL.validate_python(url)
-    return listed
-
-
-Texts = Annotated[list[Annotated[str, Field(max_length=500)]], BeforeValidator(_listed)]
-Urls = Annotated[list[Annotated[str, Field(max_length=2000)]], BeforeValidator(_urls)]
-
-
-class Brief(BaseModel):
+class Brief(QueueRow):
     """What a person wants written, and everything the draft may say and link."""
-
-    model_config = ConfigDict(str_strip_whitespace=True)
 
     brief_id: str = Field(min_length=1, max_length=64)
     title: str = Field(min_length=5, max_length=150)
@@ -60,6 +40,27 @@ class Brief(BaseModel):
         if self.min_words >= self.max_words:
             raise ValueError(f"min_words ({self.min_words}) must be below max_words ({self.max_words})")
         return self
+
+
+class Section(BaseModel):
+    """One section of an outline: its heading and what it will say."""
+
+    heading: str = Field(min_length=5, max_length=150)
+    points: list[str] = Field(min_length=1, max_length=8)
+
+
+class Outline(BaseModel):
+    """The plan of a draft: the first step, bought for a fraction of the draft's price."""
+
+    angle: str = Field(min_length=10, max_length=400)
+    sections: list[Section] = Field(max_length=14)
+    left_out: list[str] = Field(max_length=10)
+
+
+class OutlinedBrief(Brief):
+    """What the draft is written from: the brief, and the plan that was made of it."""
+
+    outline: Outline
 
 
 class Faq(BaseModel):
@@ -89,6 +90,32 @@ class BlogDraft(BaseModel):
     internal_links: list[str] = Field(max_length=20)
     citations: list[Citation] = Field(max_length=30)
     image_brief: str = Field(max_length=800)
+
+
+def outline_is_a_plan(item: Brief, answer: Outline) -> Iterator[Finding]:
+    """A plan has at least three sections, each once, and speaks of what the brief knows."""
+    headings = [section.heading.casefold() for section in answer.sections]
+    if len(headings) < OUTLINE_SECTIONS:
+        yield Finding(
+            "outline_is_a_plan", Severity.FAIL, "A draft needs at least three sections.", "sections", f"{len(headings)}"
+        )
+    if len(set(headings)) < len(headings):
+        yield Finding("outline_is_a_plan", Severity.FAIL, "Two sections have the same heading.", "sections")
+    text = " ".join([answer.angle, *(point for section in answer.sections for point in section.points)])
+    for url in rules.foreign_links(rules.links(text), [*item.sources, *item.internal_links]):
+        yield Finding("outline_is_a_plan", Severity.FAIL, "This address is not in the brief.", "sections", url)
+
+
+def follows_the_outline(item: OutlinedBrief, answer: BlogDraft) -> Iterator[Finding]:
+    """The draft has the sections that were planned; a person sees which are gone."""
+    body = answer.body_markdown.casefold()
+    gone = [section.heading for section in item.outline.sections if section.heading.casefold().rstrip("?") not in body]
+    if len(gone) > len(item.outline.sections) / 2:
+        yield Finding("follows_the_outline", Severity.WARN, "Most planned sections are not there.", "body_markdown", gone[0])
+
+
+def _with_outline(item: dict[str, Any], outputs: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    return {**item, "outline": outputs["outline"]}
 
 
 def _text(answer: BlogDraft) -> str:
@@ -172,6 +199,11 @@ def banned_phrases(item: Brief, answer: BlogDraft) -> Iterator[Finding]:
             yield Finding("banned_phrases", Severity.WARN, "A phrase the brand does not use.", "body_markdown", phrase)
 
 
+def no_foreign_hand(item: Brief, answer: BlogDraft) -> Iterator[Finding]:
+    """No markup that acts, no piece of the prompt: a source's text was taken for an order."""
+    yield from wording.injected({"body_markdown": _text(answer), "image_brief": answer.image_brief})
+
+
 def distinct_drafts(rows: Sequence[NightRow]) -> Iterator[tuple[int, Finding]]:
     """Two drafts of one night must not be the same text, or claim the same address."""
     texts = [(row.item_id, row.answer["body_markdown"]) for row in rows]
@@ -191,7 +223,7 @@ WORKFLOW = Workflow(
     id_field="brief_id",
     rules=(
         length, meta_lengths, quick_answer, structure, links_from_the_brief, numbers_are_sourced, claims,
-        banned_phrases,
+        banned_phrases, no_foreign_hand, follows_the_outline,
     ),
     night_rules=(distinct_drafts,),
     expectations=(
@@ -208,5 +240,8 @@ WORKFLOW = Workflow(
     vendor="anthropic",
     model="claude-sonnet-5",
     max_output_tokens=8_000,
-    steps=(Step("draft"),),
+    steps=(
+        Step("outline", answer=Outline, rules=(outline_is_a_plan,), max_output_tokens=2_000, shown=False),
+        Step("draft", after=("outline",), take=_with_outline, item=OutlinedBrief),
+    ),
 )  # fmt: skip

@@ -75,10 +75,11 @@ def _body(dice: random.Random, brief: dict[str, Any], query: str, facts: list[st
     goal = low + (high - low) // 4
     fill = list(_BODY)
     dice.shuffle(fill)
+    planned = [str(one["heading"]) for one in (brief.get("outline") or {}).get("sections", [])]
     parts = [f"{dice.choice(_OPEN)} This is about {query}, for {brief.get('audience') or 'anyone who asks'}."]
     section = 0
     while len(" ".join(parts).split()) < goal:
-        parts.append(f"## {_ASK[section % len(_ASK)]}{' now' if section >= len(_ASK) else ''}?")
+        parts.append(f"## {_heading(planned, section)}")
         sentences = [f"{facts[section % len(facts)]}."] if section < 2 * len(facts) else []
         sentences += [fill[(section * 5 + n) % len(fill)] for n in range(6)]
         parts.append(" ".join(sentences[:4]))
@@ -87,6 +88,12 @@ def _body(dice: random.Random, brief: dict[str, Any], query: str, facts: list[st
             parts.append(f"More on this: [our page]({links[section]}).")
         section += 1
     return "\n\n".join(parts)
+
+
+def _heading(planned: list[str], section: int) -> str:
+    if section < len(planned):
+        return planned[section]
+    return f"{_ASK[section % len(_ASK)]}{' now' if section >= len(_ASK) else ''}?"
 
 
 def _cut(text: str, most: int) -> str:

@@ -1,31 +1,29 @@
 """The morning digest of review_sentiment: counted in pandas, never by the model. Imported in tasks only."""
 
-import random
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from overnight.workflow import NightRow, Severity
+from overnight.workflow import NightRow
+from overnight.workflows._digests._tables import Past, added_up, apart, buckets
 
 TOP = 8
 QUOTES = 3
 
 
-def digest(rows: Sequence[NightRow], *, sample: int, seed: str) -> tuple[dict[str, Any], dict[int, str]]:
+def digest(rows: Sequence[NightRow], *, sample: int, seed: str, past: Past = ()) -> tuple[dict[str, Any], dict[int, str]]:
     """One page that stands for a night of reviews.
 
     Args:
         sample: how many unremarkable labels a person checks.
         seed: makes the sample the same when the step runs again.
+        past: the digests of the last 28 days: what rises is told from what merely differs.
 
     Returns:
         The summary as JSON, and each item's bucket: `safety`, `warning`, `sample` or `covered`.
     """
-    buckets = {row.item_id: _bucket(row) for row in rows}
-    plain = sorted(item_id for item_id, bucket in buckets.items() if bucket == "covered")
-    for item_id in random.Random(seed).sample(plain, min(sample, len(plain))):  # noqa: S311 - a review sample, not a secret
-        buckets[item_id] = "sample"
+    placed = buckets(rows, sample=sample, seed=seed)
     reviews, aspects = _tables(rows)
     summary = {
         "reviews": len(rows),
@@ -36,16 +34,12 @@ def digest(rows: Sequence[NightRow], *, sample: int, seed: str) -> tuple[dict[st
         "other_share": round(float((aspects["aspect"] == "other").mean()), 3) if len(aspects) else 0.0,
         "skus": _skus(reviews),
         "disagreements": sum(any(f.rule == "stars_against_text" for f in row.findings) for row in rows),
-        "safety": sum(bucket == "safety" for bucket in buckets.values()),
+        "safety": sum(bucket == "safety" for bucket in placed.values()),
+        "rising": rising(_complaints(aspects), len(rows), past),
+        "_complaints": _complaints(aspects),
+        "_reviews": {"all": len(rows)},
     }
-    return summary, buckets
-
-
-def _bucket(row: NightRow) -> str:
-    worst = {finding.severity for finding in row.findings}
-    if Severity.ESCALATE in worst:
-        return "safety"
-    return "warning" if Severity.WARN in worst else "covered"
+    return summary, placed
 
 
 def _tables(rows: Sequence[NightRow]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -102,3 +96,20 @@ def _skus(reviews: pd.DataFrame) -> list[dict[str, Any]]:
         for sku, group in reviews.groupby("sku")
     ]  # fmt: skip
     return sorted(table, key=lambda row: (-row["negative"], row["net"], row["sku"]))[:TOP]
+
+
+def _complaints(aspects: pd.DataFrame) -> dict[str, int]:
+    """In how many reviews each aspect is spoken of badly."""
+    bad = aspects[aspects["sentiment"] == "negative"].drop_duplicates(["item_id", "aspect"])
+    return {str(name): int(count) for name, count in bad["aspect"].value_counts().items()}
+
+
+def rising(complaints: dict[str, int], reviews: int, past: Past) -> list[dict[str, Any]]:
+    """Aspects that are criticised in a larger share of reviews than in the last 28 days, by more than chance."""
+    before, of = added_up(past, "_complaints"), added_up(past, "_reviews").get("all", 0)
+    found: list[dict[str, Any]] = []
+    for aspect, count in complaints.items():
+        share, was = count / max(1, reviews), before.get(aspect, 0) / max(1, of)
+        if share > was and apart((count, reviews), (before.get(aspect, 0), of)):
+            found.append({"aspect": aspect, "share": round(share, 3), "share_in_28_days": round(was, 3)})
+    return sorted(found, key=lambda row: row["share_in_28_days"] - row["share"])

@@ -1,0 +1,125 @@
+"""Reading public pages politely: robots.txt, our own name, one host at a time, small, and never the house's own network.
+
+What comes back is data. Airflow connection `overnight_web` (optional): `proxy`, `user_agent`, `per_second` in its extra.
+"""
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from overnight.services import settings
+from overnight.services.pace import Pace
+from overnight.services.settings import ServiceError
+
+CONN_ID = "overnight_web"
+USER_AGENT = "OvernightScan/1.0 (competitor scan of an online shop; asks robots.txt)"
+MAX_BYTES = 3_000_000
+MAX_REDIRECTS = 3
+_TIMEOUT = httpx.Timeout(20.0, connect=10.0)
+
+
+class NotAllowed(ServiceError):
+    """The page's robots.txt, or our own care for private networks, says no. Nothing was fetched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page as it was read."""
+
+    url: str
+    status: int
+    text: str
+
+
+class Web:
+    """A polite reader, to be used as a context: it keeps one client and each host's robots.txt."""
+
+    def __init__(self) -> None:
+        try:
+            extra = settings.of(CONN_ID).extra
+        except ServiceError:
+            extra = {}
+        self._proxy: str | None = extra.get("proxy") or None
+        self._agent = str(extra.get("user_agent") or USER_AGENT)
+        self._per_second = float(extra.get("per_second") or 1)
+        self._robots: dict[str, object | None] = {}
+        self._client = httpx.Client(
+            proxy=self._proxy, timeout=_TIMEOUT, headers={"User-Agent": self._agent}, follow_redirects=False, trust_env=False
+        )  # fmt: skip
+
+    def __enter__(self) -> "Web":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def read(self, url: str) -> Page:
+        """A page's text.
+
+        Raises:
+            NotAllowed: robots.txt forbids it, or it leads into a private network.
+            ServiceError: it cannot be read; the words say why.
+        """
+        for _ in range(MAX_REDIRECTS + 1):
+            self._refuse_private(url)
+            if not self._may(url):
+                raise NotAllowed(f"robots.txt of {urlsplit(url).hostname} does not let us read this page")
+            answer = self._get(url)
+            if answer.is_redirect:
+                url = urljoin(url, answer.headers.get("location", ""))
+                continue
+            if answer.status_code != 200:
+                raise ServiceError(f"it answers with {answer.status_code}")
+            return Page(url, answer.status_code, answer.text)
+        raise ServiceError(f"more than {MAX_REDIRECTS} redirects")
+
+    def _get(self, url: str) -> httpx.Response:
+        Pace(f"web {urlsplit(url).netloc}", max(1, int(self._per_second)), max(1.0, 1 / self._per_second)).wait()
+        try:
+            with self._client.stream("GET", url) as answer:
+                read = b""
+                for part in answer.iter_bytes():
+                    read += part
+                    if len(read) > MAX_BYTES:
+                        raise ServiceError(f"it is larger than {MAX_BYTES} bytes")
+                whole = httpx.Response(answer.status_code, headers=_plain(answer.headers), content=read, request=answer.request)
+                whole.default_encoding = answer.encoding or "utf-8"
+                return whole
+        except httpx.HTTPError as error:
+            raise ServiceError(f"it cannot be read: {type(error).__name__}") from error
+
+    def _may(self, url: str) -> bool:
+        from protego import Protego
+
+        parts = urlsplit(url)
+        site = f"{parts.scheme}://{parts.netloc}"
+        if site not in self._robots:
+            answer = self._get(f"{site}/robots.txt")
+            if answer.status_code >= 500:
+                raise ServiceError("its robots.txt cannot be read; nothing is read without it")
+            # 4xx: there is none, so nothing is forbidden (RFC 9309, 2.3.1.3).
+            self._robots[site] = Protego.parse(answer.text) if answer.status_code == 200 else None
+        rules = self._robots[site]
+        return rules is None or bool(rules.can_fetch(url, self._agent))  # type: ignore[attr-defined]
+
+    def _refuse_private(self, url: str) -> None:
+        """A queue's row must not make us read the house's own network (behind a proxy, that is the proxy's to keep)."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise NotAllowed("only http and https addresses are read")
+        if self._proxy:
+            return
+        try:
+            found = {info[4][0] for info in socket.getaddrinfo(parts.hostname, None)}
+        except OSError as error:
+            raise ServiceError("its name cannot be resolved") from error
+        if any(not ipaddress.ip_address(str(address)).is_global for address in found):
+            raise NotAllowed("its name leads into a private network")
+
+
+def _plain(headers: httpx.Headers) -> list[tuple[str, str]]:
+    """The body is read and unpacked already."""
+    return [(name, value) for name, value in headers.items() if name.lower() not in ("content-encoding", "content-length")]

@@ -1,0 +1,112 @@
+"""Rules that every text for customers shares: claims, the brand's words, figures that nobody gave, personal data.
+
+A workflow hands in its texts by field; what is found says the field and the words.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from overnight.validation import lexicon, rules
+from overnight.workflow import Finding, Severity
+
+Texts = Mapping[str, str]
+_BY_GROUP = {"block": Severity.FAIL, "escalate": Severity.ESCALATE, "warn": Severity.WARN}
+_TAG = re.compile(r"<[^>]+>")
+
+
+def claims(texts: Texts, name: str = "claims", *, borne_out: Iterable[str] = (), rule: str = "claims") -> Iterator[Finding]:
+    """What a lexicon says of the texts: blocked terms fail, others put the item first or mark it.
+
+    Args:
+        borne_out: texts that prove claims: a term that stands in one of them is marked, and not blocked.
+    """
+    proof = " ".join(borne_out)
+    proven = {hit.term for hit in lexicon.hits(name, proof)} if proof else set()
+    for field, text in texts.items():
+        for hit in lexicon.hits(name, plain(text)):
+            severity = _BY_GROUP[hit.group]
+            if hit.term in proven:
+                severity = Severity.WARN if severity is Severity.FAIL else Severity.NOTE
+            yield Finding(rule, severity, f"{hit.term}: {hit.why}", field, hit.found)
+
+
+def banned_phrases(texts: Texts, more: Iterable[str] = (), *, severity: Severity = Severity.WARN) -> Iterator[Finding]:
+    """The brand does not talk like this (`more`: phrases that this item must not hold)."""
+    from overnight.brand import brand
+
+    for field, text in texts.items():
+        lower = plain(text).lower()
+        for phrase in brand().banned_phrases:
+            if phrase.lower() in lower:
+                yield Finding("banned_phrases", Severity.WARN, "A phrase the brand does not use.", field, phrase)
+        for phrase in more:
+            if rules.holds_phrase(lower, phrase):
+                yield Finding("banned_phrases", severity, "Words that this text must not hold.", field, phrase)
+
+
+def figures(
+    texts: Texts, known: Iterable[str], *, severity: Severity = Severity.WARN, rule: str = "figures"
+) -> Iterator[Finding]:
+    """A figure that nothing given bears out may be invented."""
+    given = rules.figures(" ".join(known))
+    for field, text in texts.items():
+        for number in sorted(rules.figures(plain(text)) - given):
+            yield Finding(rule, severity, "This figure is in nothing that was given.", field, number)
+
+
+def figures_kept(before: Iterable[str], texts: Texts) -> Iterator[Finding]:
+    """A figure that stands in today's text and in none of the new ones: was something true dropped?"""
+    now = rules.figures(" ".join(plain(text) for text in texts.values()))
+    for number in sorted(rules.figures(" ".join(plain(text) for text in before)) - now):
+        yield Finding("figures_kept", Severity.WARN, "Today's text says this; the new one no longer does.", None, number)
+
+
+def personal_data(texts: Texts) -> Iterator[Finding]:
+    """No text carries somebody's address or number."""
+    for field, text in texts.items():
+        for found in rules.personal_data(plain(text)):
+            yield Finding("personal_data", Severity.FAIL, "An e-mail address or a phone number.", field, found)
+
+
+def shouting(texts: Texts, allowed: Iterable[str] = ()) -> Iterator[Finding]:
+    """Words in capitals (abbreviations of up to four letters, and names that were given, are none)."""
+    known = {word for text in allowed for word in re.findall(r"\w+", text)}
+    for field, text in texts.items():
+        for word in re.findall(r"\b[A-Z]{5,}\b", plain(text)):
+            if word not in known:
+                yield Finding("shouting", Severity.WARN, "A word in capitals.", field, word)
+
+
+def longer_than(
+    texts: Texts, most: int, *, rule: str, severity: Severity = Severity.FAIL, width: bool = False
+) -> Iterator[Finding]:
+    """Texts that are too long, in characters (`width`: double-width scripts count two)."""
+    for field, text in texts.items():
+        size = display_width(text) if width else len(text)
+        if size > most:
+            yield Finding(rule, severity, f"Longer than {most} characters.", field, f"{size}: {text[:60]}")
+
+
+def display_width(text: str) -> int:
+    """Characters as ad platforms count them: wide and full-width ones are two."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def plain(text: str) -> str:
+    """A text without its tags."""
+    return _TAG.sub(" ", text) if "<" in text else text
+
+
+def injected(texts: Texts) -> Iterator[Finding]:
+    """Markup, scripts or a piece of the prompt in a text that has no use for them: somebody's text was taken for an order."""
+    for field, text in texts.items():
+        if found := rules.active_markup(text):
+            yield Finding("no_markup", Severity.FAIL, "Markup that could act when it is shown.", field, found)
+        if found := rules.prompt_leak(text):
+            yield Finding("no_prompt", Severity.FAIL, "A piece of the instructions stands in the answer.", field, found)
+
+
+def many(name: str, values: Sequence[str]) -> dict[str, str]:
+    """A list's texts, each under a name of its own."""
+    return {f"{name} {n}": value for n, value in enumerate(values, start=1)}

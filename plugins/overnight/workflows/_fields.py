@@ -1,0 +1,63 @@
+"""How people write things into a queue's cells: lists, addresses, money. Shared by the workflows' item models."""
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, TypeAdapter
+
+_URL = TypeAdapter(HttpUrl)
+
+
+class QueueRow(BaseModel):
+    """A row as people queue it: white space at the ends does not matter."""
+
+    model_config = ConfigDict(str_strip_whitespace=True, populate_by_name=True)
+
+
+def listed(value: Any) -> Any:
+    """A cell that holds several things separates them with | or line breaks."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.replace("\n", "|").split("|") if part.strip()]
+
+
+def _urls(value: Any) -> Any:
+    made = listed(value)
+    for url in made if isinstance(made, list) else []:
+        if not str(url).startswith("/"):  # a path on the brand's own site is fine
+            _URL.validate_python(url)
+    return made
+
+
+def _url(value: Any) -> Any:
+    if isinstance(value, str) and value.strip():
+        _URL.validate_python(value.strip())
+    return value
+
+
+def _number(value: Any) -> Any:
+    """`12.0` and `$1,200.50` are numbers to people."""
+    if isinstance(value, str):
+        return value.strip().lstrip("$€£").replace(",", "").strip() or None
+    return value
+
+
+def _whole(value: Any) -> Any:
+    plain = _number(value)
+    return plain.removesuffix(".0") if isinstance(plain, str) else plain
+
+
+def _day(value: Any) -> Any:
+    """A date, also where somebody pasted a time behind it."""
+    return value.strip()[:10] if isinstance(value, str) else value
+
+
+Text = Annotated[str, Field(max_length=500)]
+Texts = Annotated[list[Text], BeforeValidator(listed)]
+LongTexts = Annotated[list[Annotated[str, Field(max_length=2000)]], BeforeValidator(listed)]
+Urls = Annotated[list[Annotated[str, Field(max_length=2000)]], BeforeValidator(_urls)]
+Url = Annotated[str, Field(max_length=2000), BeforeValidator(_url)]
+Number = Annotated[float, BeforeValidator(_number)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+Day = Annotated[date, BeforeValidator(_day)]
+Moment = datetime

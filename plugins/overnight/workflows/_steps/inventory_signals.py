@@ -1,0 +1,240 @@
+"""The step in code of inventory_signals: the whole catalogue in one table, scored by formulas that stand in domain terms.
+
+velocity      units a day, mean over the last 7/30/60/90 days in stock, weighted
+days_of_cover available / velocity
+safety_stock  Z · √(L·σd² + d²·σL²), or the observed demand over a lead time at the service level where that is more
+reorder_point d·L + safety_stock
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from overnight.brand import data_dir
+from overnight.validation import limits
+from overnight.workflow import Computed, Finding, NightFacts, Severity, StepRow
+
+WINDOWS = (7, 30, 60, 90)
+FAR = 9999.0
+SEVERITIES = {"data_quality": "warning", "demand_spike": "info", "demand_drop": "info", "overstock": "info", "aging": "info",
+              "low_level_fee_risk": "warning", "reorder_now": "warning", "healthy": "none"}  # fmt: skip
+_ORDER = {"critical": 0, "warning": 1, "info": 2, "none": 3}
+
+
+def score(rows: Sequence[StepRow], facts: NightFacts) -> list[Computed]:
+    """Score every SKU of the night. A stale snapshot is no basis for anything: those rows have no good answer."""
+    limit = limits.of("inventory")
+    catalogue = pd.DataFrame([{"item_id": row.item_id, **row.item} for row in rows])
+    table = scored(catalogue, read_sales(data_dir(facts.workflow)), facts.now, limit)
+    return [_computed(record) for record in _records(table)]
+
+
+def read_sales(folder: Path) -> pd.DataFrame:
+    """Sales by SKU and day from `sales*.csv` or `.parquet`: sku, date, units and, where known, in_stock (0 or 1)."""
+    parts = []
+    for path in sorted(folder.glob("sales*")):
+        part = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype={"sku": str})
+        part["sku"] = part["sku"].astype(str)
+        part["date"] = pd.to_datetime(part["date"]).dt.normalize()
+        parts.append(part[[name for name in ("sku", "date", "units", "in_stock") if name in part]])
+    if not parts:
+        return pd.DataFrame(
+            {"sku": pd.Series(dtype=str), "date": pd.Series(dtype="datetime64[ns]"), "units": pd.Series(dtype=float)}
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def scored(catalogue: pd.DataFrame, sales: pd.DataFrame, now: datetime, limit: Mapping[str, Any]) -> pd.DataFrame:
+    """The catalogue with every figure, its signal and severity. Days without a sale in the data count as nought sold."""
+    day = pd.Timestamp(now.date())  # the history ends with the last whole day: yesterday
+    daily, in_stock = _daily(catalogue["sku"].astype(str), sales, day, int(limit["history_days"]))
+    table = catalogue.copy()
+    table["sku"] = table["sku"].astype(str)
+    for window in WINDOWS:
+        table[f"v{window}"] = _mean(daily[:, -window:], in_stock[:, -window:])
+    weights = {int(window): float(weight) for window, weight in limit["velocity_weights"].items()}
+    table["velocity"] = sum(table[f"v{window}"] * weight for window, weight in weights.items()) / sum(weights.values())
+    table["daily_sd"] = _sd(daily, in_stock)
+    table["trend"] = np.where(table["v30"] > 0, table["v7"] / table["v30"].replace(0, np.nan), np.nan)
+    table["z_score"] = _z(daily, in_stock)
+    table["units_90"] = (daily * in_stock).sum(axis=1)
+    table["has_history"] = table["sku"].isin(set(sales["sku"])) if len(sales) else False
+    _cover(table, day)
+    _orders(table, daily, limit)
+    _classes(table)
+    _signals(table, now, limit)
+    return table
+
+
+def _daily(skus: pd.Series, sales: pd.DataFrame, day: pd.Timestamp, days: int) -> tuple[np.ndarray, np.ndarray]:
+    """Units by SKU and day over the last `days`, and whether each was in stock; rows in the catalogue's order."""
+    start = day - pd.Timedelta(days=days)
+    recent = sales[(sales["date"] >= start) & (sales["date"] < day)]
+    place = {sku: n for n, sku in enumerate(dict.fromkeys(skus))}
+    rows, columns = recent["sku"].map(place), (recent["date"] - start).dt.days
+    known = rows.notna()
+    units, stocked = np.zeros((len(place), days)), np.ones((len(place), days))
+    at = (rows[known].astype(int).to_numpy(), columns[known].to_numpy())
+    np.add.at(units, at, recent.loc[known, "units"].to_numpy(dtype=float))
+    if "in_stock" in recent:
+        flags = recent.loc[known, "in_stock"].fillna(1).to_numpy(dtype=float)
+        stocked[at] = flags
+    order = skus.map(place).to_numpy()
+    return np.clip(units, 0, None)[order], stocked[order]
+
+
+def _mean(units: np.ndarray, stocked: np.ndarray) -> np.ndarray:
+    days = stocked.sum(axis=1)
+    return np.divide((units * stocked).sum(axis=1), days, out=np.zeros(len(units)), where=days > 0)
+
+
+def _sd(units: np.ndarray, stocked: np.ndarray) -> np.ndarray:
+    mean, days = _mean(units, stocked), stocked.sum(axis=1)
+    squares = (((units - mean[:, None]) ** 2) * stocked).sum(axis=1)
+    return np.sqrt(np.divide(squares, days - 1, out=np.zeros(len(units)), where=days > 1))
+
+
+def _z(units: np.ndarray, stocked: np.ndarray) -> np.ndarray:
+    """How far the last week's mean lies from the weeks before it, in standard errors of a weekly mean."""
+    before, flags = units[:, :-7], stocked[:, :-7]
+    error = _sd(before, flags) / np.sqrt(7)
+    gap = _mean(units[:, -7:], stocked[:, -7:]) - _mean(before, flags)
+    return np.divide(gap, error, out=np.zeros(len(units)), where=error > 0)
+
+
+def _cover(table: pd.DataFrame, day: pd.Timestamp) -> None:
+    speed = table["velocity"].to_numpy()
+    usable = table["available"].clip(lower=0).to_numpy(dtype=float)
+    cover = np.divide(usable, speed, out=np.full(len(table), FAR), where=speed > 0)
+    table["days_of_cover"] = np.minimum(cover, FAR)
+    eta = pd.to_datetime(table["inbound_eta"])
+    arrives = (eta - day).dt.days.to_numpy(dtype=float)
+    table["arrives_in"] = np.where((table["inbound"] > 0) & ~np.isnan(arrives), arrives, np.nan)
+    table["gap_days"] = np.where(table["arrives_in"].notna(), np.maximum(0, table["arrives_in"] - table["days_of_cover"]), np.nan)
+    soon = table["days_of_cover"] < FAR
+    out = day + pd.to_timedelta(np.where(soon, np.floor(np.minimum(table["days_of_cover"], 3650)), 0), unit="D")
+    table["stockout_on"] = np.where(soon & (table["days_of_cover"] < 3650), out.strftime("%Y-%m-%d"), None)
+    for window in (30, 90):
+        pace = table[f"v{window}"].to_numpy()
+        table[f"supply_{window}"] = np.minimum(np.divide(usable, pace, out=np.full(len(table), FAR), where=pace > 0), FAR)
+
+
+def _orders(table: pd.DataFrame, daily: np.ndarray, limit: Mapping[str, Any]) -> None:
+    levels = {int(level): float(z) for level, z in limit["service_z"].items()}
+    nearest = table["service_level"].map(
+        lambda level: levels[max((k for k in levels if k <= max(level, min(levels))), default=min(levels))]
+    )
+    lead, lead_sd = table["lead_time_days"].astype(float), table["lead_time_sd"].astype(float)
+    formula = nearest * np.sqrt(lead * table["daily_sd"] ** 2 + table["velocity"] ** 2 * lead_sd**2)
+    observed = _observed(daily, lead.to_numpy(), table["service_level"].to_numpy()) - table["velocity"] * lead
+    table["safety_stock"] = np.ceil(np.maximum(formula, observed.clip(lower=0)))
+    table["skewed"] = observed > formula
+    table["reorder_point"] = np.ceil(table["velocity"] * lead + table["safety_stock"])
+    position = table["available"].clip(lower=0) + table["inbound"]
+    wanted = (table["reorder_point"] + table["velocity"] * lead - position).clip(lower=0)
+    needed = np.maximum(wanted, table["moq"])
+    packs = np.ceil(needed / table["case_pack"]) * table["case_pack"]
+    table["suggested_order"] = np.where((position <= table["reorder_point"]) & (table["velocity"] > 0), packs, 0.0)
+
+
+def _observed(daily: np.ndarray, lead: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """Demand over a lead time that was not exceeded in `level` per cent of the windows seen: no bell curve is assumed."""
+    sums = np.cumsum(np.pad(daily, ((0, 0), (1, 0))), axis=1)
+    made = np.zeros(len(daily))
+    days = np.where(np.isnan(lead), 0, np.clip(np.round(np.nan_to_num(lead)), 1, daily.shape[1] // 2)).astype(int)
+    for length in np.unique(days[days > 0]):
+        rows = np.flatnonzero(days == length)
+        windows = sums[rows, length:] - sums[rows, :-length]
+        for percent in np.unique(level[rows]):
+            these = level[rows] == percent
+            made[rows[these]] = np.quantile(windows[these], percent / 100, axis=1)
+    return made
+
+
+def _classes(table: pd.DataFrame) -> None:
+    """ABC by what 90 days brought in: A to 80 %, B to 95 %."""
+    revenue = (table["units_90"] * table["price"].astype(float)).to_numpy()
+    order = np.argsort(-revenue, kind="stable")
+    total = revenue.sum()
+    before = np.cumsum(revenue[order]) - revenue[order]
+    share = np.divide(before, total, out=np.ones(len(table)), where=total > 0)
+    names = np.empty(len(table), dtype=object)
+    names[order] = np.where(share < 0.8, "A", np.where(share < 0.95, "B", "C"))
+    table["abc"] = names
+    table["revenue_90"] = revenue
+
+
+def _signals(table: pd.DataFrame, now: datetime, limit: Mapping[str, Any]) -> None:
+    active = table["status"] == "active"
+    lead = table["lead_time_days"].astype(float)
+    moving = table["velocity"] > 0
+    snapshots = pd.to_datetime(table["snapshot_at"], utc=True)
+    table["stale"] = (pd.Timestamp(now) - snapshots) > timedelta(hours=float(limit["stale_hours"]))
+    broken = (table["available"] < 0) | (active & lead.isna()) | (active & ~table["has_history"])
+    cover = table["days_of_cover"]
+    uncovered = table["arrives_in"].isna() | (table["gap_days"] > 0)
+    risky = active & moving & uncovered & ((cover < limit["warning_days"]) | (cover < lead))
+    low = active & moving & (table["supply_30"] < limit["fee_days"]) & (table["supply_90"] < limit["fee_days"])
+    choices = [
+        ("data_quality", broken),
+        ("stockout_risk", risky & (cover < limit["warning_days"])),
+        ("reorder_now", active & (table["suggested_order"] > 0)),
+        ("low_level_fee_risk", low),
+        ("demand_spike", active & (table["z_score"] >= limit["spike_z"])),
+        ("demand_drop", active & (table["z_score"] <= -limit["spike_z"])),
+        ("aging", table["aged_units"] > 0),
+        (
+            "overstock",
+            (cover > limit["overstock_days"]) & (table["available"] > 0) & (active | (table["status"] == "discontinued")),
+        ),
+    ]
+    table["signal"] = np.select([mask.to_numpy() for _, mask in choices], [name for name, _ in choices], default="healthy")
+    table["severity"] = table["signal"].map(SEVERITIES)
+    stockout = table["signal"] == "stockout_risk"
+    table.loc[stockout, "severity"] = np.where(cover[stockout] < limit["critical_days"], "critical", "warning")
+    rank = pd.DataFrame({"s": table["severity"].map(_ORDER), "abc": table["abc"], "r": -table["revenue_90"], "sku": table["sku"]})
+    order = rank[(table["signal"] != "healthy") & ~table["stale"]].sort_values(["s", "abc", "r", "sku"]).index
+    table["explain"] = False
+    table.loc[order[: int(limit["explained"])], "explain"] = True
+
+
+_SHOWN = ("signal", "severity", "abc", "velocity", "v7", "v30", "v60", "v90", "trend", "z_score", "daily_sd", "days_of_cover", "stockout_on",
+          "arrives_in", "gap_days", "supply_30", "supply_90", "safety_stock", "skewed", "reorder_point", "suggested_order",
+          "units_90", "revenue_90", "aged_units", "explain")  # fmt: skip
+
+
+def _records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    for record in table[["item_id", "stale", "snapshot_at", *_SHOWN]].to_dict("records"):
+        yield {str(name): _plain(value) for name, value in record.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.bool_ | bool):
+        return bool(value)
+    if isinstance(value, float | np.floating):
+        return None if np.isnan(value) else round(float(value), 3)
+    return int(value) if isinstance(value, np.integer) else value
+
+
+def _computed(record: dict[str, Any]) -> Computed:
+    if record["stale"]:
+        said = f"its stock snapshot of {record['snapshot_at']} is older than a day: nothing is computed from it"
+        return Computed(record["item_id"], None, error=said, retryable=False)
+    output = {name: record[name] for name in _SHOWN}
+    output["days_of_cover"] = None if output["days_of_cover"] == FAR else output["days_of_cover"]
+    for window in (30, 90):
+        output[f"supply_{window}"] = None if output[f"supply_{window}"] == FAR else output[f"supply_{window}"]
+    return Computed(record["item_id"], output, tuple(_findings(record)))
+
+
+def _findings(record: Mapping[str, Any]) -> Iterator[Finding]:
+    if record["severity"] == "critical":
+        yield Finding(
+            "signals", Severity.ESCALATE, "Stock ends within a week and nothing covers the gap.", "signal", record["stockout_on"]
+        )
+    elif record["explain"]:
+        yield Finding("signals", Severity.WARN, f"Signal: {record['signal'].replace('_', ' ')}.", "signal")
