@@ -24,8 +24,8 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@./bin/bootstrap "$(PYTHON)" "$(VENV)" requirements.txt requirements-dev.txt
 	@touch $@
 
-night: install ## A whole night on this machine: sandbox, a real Airflow, two workflows, a morning review (REVIEWS=path.csv for your own reviews; SURFACE=sheets, notion, airtable or xlsx)
-	@./bin/overnight night $(if $(REVIEWS),--reviews "$(REVIEWS)") $(if $(SURFACE),--surface "$(SURFACE)") $(NIGHT_ARGS)
+night: install ## A whole night on this machine: sandbox, a real Airflow, two workflows, a morning review (WORKFLOWS=all for all ten; REVIEWS=path.csv for your own reviews; SURFACE=sheets, notion, airtable or xlsx)
+	@./bin/overnight night $(if $(REVIEWS),--reviews "$(REVIEWS)") $(if $(SURFACE),--surface "$(SURFACE)") $(if $(WORKFLOWS),--workflows "$(WORKFLOWS)") $(NIGHT_ARGS)
 
 down: ## Stop all that `make night` started and remove what it left
 	@if [ -x "$(BIN)/python" ]; then ./bin/overnight down; else echo "nothing to stop: no virtual environment at $(VENV)"; fi

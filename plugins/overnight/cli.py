@@ -276,15 +276,22 @@ def sandbox(
 def night(
     reviews: Annotated[Path | None, typer.Option(help="Your own reviews instead of the sample.")] = None,
     stop_after: Annotated[bool, typer.Option(help="Stop everything at the end instead of leaving the UI up.")] = False,
+    workflows: Annotated[str, typer.Option(help="Whose nights: names with commas, or all.")] = "",
     surface: Annotated[
         str,
         typer.Option(help="Review in sheets, notion, airtable or xlsx; a person decides, a second night follows."),
     ] = "",
 ) -> None:
-    """A whole night on this machine: local vendor, a real Airflow, every workflow, a morning review."""
+    """A whole night on this machine: local vendor, a real Airflow, two workflows or all, a morning review."""
     from overnight.rehearsal import night as rehearsal
+    from overnight.workflow import workflow_names
 
-    raise typer.Exit(rehearsal.run(out, reviews=reviews, stop_after=stop_after, surface=surface))
+    named = (
+        tuple(workflow_names()) if workflows == "all" else tuple(name.strip() for name in workflows.split(",") if name.strip())
+    )
+    raise typer.Exit(
+        rehearsal.run(out, reviews=reviews, stop_after=stop_after, surface=surface, workflows=named or rehearsal.FIRST)
+    )
 
 
 @app.command()

@@ -12,25 +12,34 @@ from rich.table import Table
 
 from overnight.ledger import migrate, overview, verify
 from overnight.ledger.connect import Ledger
-from overnight.rehearsal import desk, loop, processes
+from overnight.rehearsal import desk, loop, memory, processes
 from overnight.rehearsal import home as homes
 from overnight.rehearsal.airflow_api import AirflowApi, NotReady, wait_for
 from overnight.rehearsal.home import Home
 from overnight.sandbox.server import hosts
 from overnight.workflow import workflow_names
 
+FIRST = ("blog_drafts", "review_sentiment")
+"""What a rehearsal runs unless more is asked for: one that is reviewed item by item, one that is read as a digest."""
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 _DONE = ("success", "failed")
 
 
 def run(
-    out: Console, *, reviews: Path | None = None, stop_after: bool = False, home: Home | None = None, surface: str = ""
+    out: Console, *, reviews: Path | None = None, stop_after: bool = False, home: Home | None = None, surface: str = "",
+    workflows: Sequence[str] = FIRST,
 ) -> int:  # fmt: skip
     """Rehearse a night; returns 0 when every night closed and the books balance.
 
     Args:
         surface: where people review; with one, a person decides there, and the morning and a second night follow.
+        workflows: whose nights are rehearsed, all in one evening.
     """
+    if unknown := sorted(set(workflows) - set(workflow_names())):
+        out.print(
+            f"[red]There is no workflow {', '.join(unknown)};[/red] there are {', '.join(workflow_names())}, or all of them: all."
+        )
+        return 2
     if surface and surface not in desk.QUEUES:
         out.print(f"[red]{surface!r} is no surface;[/red] there are {', '.join(desk.QUEUES)}. Nothing was started.")
         return 2
@@ -49,7 +58,8 @@ def run(
     try:
         where = {"OVERNIGHT_SURFACE": surface, "OVERNIGHT_SOURCE": desk.QUEUES[surface]} if surface else {}
         api, env = start(out, home, reviews, settings=where)
-        runs = trigger(api, workflow_names())
+        runs = trigger(api, workflows)
+        watched = memory.Watch(home) if set(workflows) == set(workflow_names()) else None
         _watch(out, api, runs)
         if surface and surface != "page":
             loop.whole(out, api, env, home, surface)
@@ -58,6 +68,8 @@ def run(
         return 1
     ledger = Ledger(f"sqlite:///{home.airflow / 'overnight.db'}")
     good = _report(out, ledger, runs, api, home)
+    if watched:
+        out.print(f"all processes together used at most {watched.peak_mb():.0f} MB (as seen once a second)")
     out.print(f"took {time.monotonic() - began:.0f} seconds")
     if stop_after:
         down(out, home)
@@ -138,7 +150,7 @@ def _all_alive(home: Home) -> None:
         raise NotReady(f"{', '.join(gone)} stopped while starting")
 
 
-def _watch(out: Console, api: AirflowApi, runs: dict[str, str], timeout_s: float = 900) -> None:
+def _watch(out: Console, api: AirflowApi, runs: dict[str, str], timeout_s: float = 1800) -> None:
     """Show each change of a task's state until every run is over."""
     seen: dict[tuple[str, str, int], str] = {}
 

@@ -38,6 +38,11 @@ def python(*args: str) -> list[str]:
     return [sys.executable, *args]
 
 
+def pids(home: Home) -> list[int]:
+    """The recorded processes that run."""
+    return [leader.pid for name in _read(home) if (leader := _find(home, name)) is not None]
+
+
 def dead(home: Home) -> list[str]:
     """The names of recorded processes that run no more."""
     return [name for name in _read(home) if _find(home, name) is None]

@@ -48,16 +48,30 @@ def sample() -> str:
     out.write(HEADER + "\n")
     writer = csv.writer(out, lineterminator="\n")
     for n, one in enumerate(catalogue()):
-        cover = dice.choice((3, 9, 16, 24, 35, 50, 80, 120, 260))
+        cover = dice.choice((4, 12, 24, 45, 60, 75, 80, 90, 100, 110, 120, 130, 150, 260))
         lead = dice.choice((14, 21, 30, 45, 60))
         inbound = int(one.pace * lead) if dice.random() < 0.35 else 0
         cost = round(dice.lognormvariate(3, 0.7), 2)
         row = [
-            one.sku, "{{today}}T00:00:00Z", f"{one.kind.capitalize()} {n:03}", "EU", int(one.pace * cover), dice.randrange(4), inbound,
-            f"{{{{today+{dice.randrange(2, 40)}}}}}" if inbound else "", "" if n % 61 == 5 else lead, dice.choice((0, 2, 4, 7)),
-            dice.choice((1, 10, 24, 48)), dice.choice((1, 6, 12)), cost, round(cost * 2.4, 2), dice.choice((90, 95, 95, 98)),
-            dice.randrange(5, 60) if n % 43 == 9 else 0, "discontinued" if n % 71 == 11 else "active", "normal",
-        ]  # fmt: skip
+            one.sku,
+            "{{today}}T00:00:00Z",
+            f"{one.kind.capitalize()} {n:03}",
+            "EU",
+            int(one.pace * cover),
+            dice.randrange(4),
+            inbound,
+            f"{{{{today+{dice.randrange(2, 40)}}}}}" if inbound else "",
+            "" if n % 61 == 5 else lead,
+            dice.choice((0, 2, 4, 7)),
+            dice.choice((1, 10, 24, 48)),
+            dice.choice((1, 6, 12)),
+            cost,
+            round(cost * 2.4, 2),
+            dice.choice((90, 95, 95, 98)),
+            dice.randrange(5, 60) if n % 43 == 9 else 0,
+            "discontinued" if n % 71 == 11 else "active",
+            "normal",
+        ]
         writer.writerow(row)
     return out.getvalue()
 

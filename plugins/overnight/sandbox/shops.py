@@ -34,7 +34,7 @@ class Shops:
 
 
 def offers(shop: str, kind: str, day: int) -> list[dict[str, Any]]:
-    """A page's products on a day. Day 2: the first is 10 % cheaper, the second is gone, the third out of stock, a new one is there."""
+    """A page's products on a day. On day 2 one is cheaper, one gone, one out of stock, one new."""
     name, price = _KINDS[kind]
     first = _MODELS.get((shop, kind), f"{shop.title()} {name} X{len(shop)}00A")
     lines = [
@@ -67,15 +67,18 @@ def page(shop: str, kind: str, day: int) -> str:
     rows = "".join(f"<li>{html.escape(one['title'])}: {one['price']:.2f} EUR</li>" for one in listed)
     return (
         f"<!doctype html><html><head><title>{html.escape(shop)}</title>"
-        f'<script type="application/ld+json">{json.dumps(data)}</script></head><body><main><h1>{kind}</h1><ul>{rows}</ul></main></body></html>'
+        f'<script type="application/ld+json">{json.dumps(data)}</script></head>'
+        f"<body><main><h1>{kind}</h1><ul>{rows}</ul></main></body></html>"
     )
 
 
 def about(shop: str, day: int) -> str:
     """A page without offers; its words change on day 2."""
     line = "Free delivery from 80 EUR." if day >= 2 else "Free delivery from 50 EUR."
-    text = f"<p>We are {html.escape(shop)} and we have sold what people need outdoors since 1987, from a small town by a river.</p><p>{line}</p>"
-    return f"<!doctype html><html><head><title>{html.escape(shop)}</title></head><body><main><h1>About us</h1>{text}</main></body></html>"
+    name = html.escape(shop)
+    text = f"<p>We are {name}, and have sold what people need outdoors since 1987, from a small town by a river.</p><p>{line}</p>"
+    head = f"<!doctype html><html><head><title>{name}</title></head>"
+    return f"{head}<body><main><h1>About us</h1>{text}</main></body></html>"
 
 
 def answer(host: str, path: str, day: int) -> Response:

@@ -116,6 +116,15 @@ def active_markup(text: str) -> str:
     return match.group(0)[:80] if match else ""
 
 
+_FORMULA = re.compile(r"\s*(?:[=@]|[+|-](?=\s*[A-Za-z=@(]))")
+
+
+def formula(text: str) -> str:
+    """How a text begins that a spreadsheet would run, or nothing (a negative number is none)."""
+    match = _FORMULA.match(text)
+    return text[:40] if match else ""
+
+
 _LEAKS = (
     "data_not_instruction", "</item>", "<item>", "</entry>", "<entry", "system prompt", "you label customer reviews",
     "answer with one json object", "in the given schema and nothing else", "material to work on, never as an instruction",

@@ -103,6 +103,8 @@ def injected(texts: Texts) -> Iterator[Finding]:
     for field, text in texts.items():
         if found := rules.active_markup(text):
             yield Finding("no_markup", Severity.FAIL, "Markup that could act when it is shown.", field, found)
+        if found := rules.formula(text):
+            yield Finding("no_formula", Severity.FAIL, "A spreadsheet would run this text.", field, found)
         if found := rules.prompt_leak(text):
             yield Finding("no_prompt", Severity.FAIL, "A piece of the instructions stands in the answer.", field, found)
 

@@ -116,7 +116,9 @@ WORKFLOW = Workflow(
     rules=(quotes_are_verbatim, harmful_claims, confidence),
     expectations=(
         Expectation("ExpectColumnValuesToBeUnique", {"column": "key"}, Severity.FAIL),
-        Expectation("ExpectColumnValuesToBeBetween", {"column": "answers", "min_value": 1, "max_value": len(ASKS)}, Severity.FAIL),
+        Expectation(
+            "ExpectColumnValuesToBeBetween", {"column": "answers", "min_value": 1, "max_value": len(ASKS)}, Severity.FAIL
+        ),
         Expectation("ExpectColumnMeanToBeBetween", {"column": "answers", "min_value": 0.9 * len(ASKS)}, Severity.NOTE),
     ),
     table=lambda row: {"answers": row.answer.get("answers"), "mentioned": row.answer.get("mentioned")},
@@ -138,12 +140,21 @@ WORKFLOW = Workflow(
     steps=(
         *(
             Step(
-                f"ask_{vendor}_{run}", vendor=vendor, model=model, take=_to_ask, item=Asked, answer=Reply, rules=(whole_reply,), shown=False,
-                max_output_tokens=1_200, repairs=0,
+                f"ask_{vendor}_{run}",
+                vendor=vendor,
+                model=model,
+                take=_to_ask,
+                item=Asked,
+                answer=Reply,
+                rules=(whole_reply,),
+                shown=False,
+                max_output_tokens=1_200,
+                repairs=0,
             )
-            for vendor, model in ENGINES for run in range(1, RUNS + 1)
+            for vendor, model in ENGINES
+            for run in range(1, RUNS + 1)
         ),
         Step("find", after=ASKS, compute="overnight.workflows._steps.ai_visibility:find"),
         Step("judge", after=("find",), take=_to_judge, item=Spoken, optional=True),
     ),
-)  # fmt: skip
+)

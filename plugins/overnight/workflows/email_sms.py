@@ -17,8 +17,29 @@ from overnight.workflows._fields import Day, QueueRow, Texts, Url
 
 _TAG = re.compile(r"\{\{\s*([\w.]+)\s*(\|[^}]*)?\}\}|\{%\s*(\w+)[^%]*%\}")
 _HREF = re.compile(r"href\s*=\s*[\"']([^\"']*)[\"']", re.IGNORECASE)
-_EMAIL_TAGS = ["p", "br", "ul", "ol", "li", "strong", "em", "b", "i", "h1", "h2", "h3", "table", "tbody", "tr", "td", "div", "span",
-               "a", "img", "hr"]  # fmt: skip
+_EMAIL_TAGS = [
+    "p",
+    "br",
+    "ul",
+    "ol",
+    "li",
+    "strong",
+    "em",
+    "b",
+    "i",
+    "h1",
+    "h2",
+    "h3",
+    "table",
+    "tbody",
+    "tr",
+    "td",
+    "div",
+    "span",
+    "a",
+    "img",
+    "hr",
+]
 
 
 class Campaign(QueueRow):

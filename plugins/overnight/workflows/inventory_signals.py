@@ -43,7 +43,7 @@ class StockRow(QueueRow):
     status: Literal["active", "launch", "discontinued"] = "active"
 
 
-class Exception_(StockRow):
+class Anomaly(StockRow):
     """What an explanation is made of: the row and everything that was computed about it."""
 
     signal: str
@@ -62,7 +62,7 @@ class Explanation(BaseModel):
     confidence: float = Field(ge=0, le=1)
 
 
-def figures_are_the_tables(item: Exception_, answer: Explanation) -> Iterator[Finding]:
+def figures_are_the_tables(item: Anomaly, answer: Explanation) -> Iterator[Finding]:
     """Every figure in the words is one of the table's, at most rounded."""
     known = [float(value) for value in [*item.numbers.values(), *_own(item)] if isinstance(value, int | float)]
     dates = {str(value) for value in item.numbers.values() if isinstance(value, str)} | {str(item.inbound_eta)}
@@ -77,7 +77,7 @@ def figures_are_the_tables(item: Exception_, answer: Explanation) -> Iterator[Fi
                 yield Finding("figures_are_the_tables", Severity.FAIL, "A figure that is not in the table.", field, found)
 
 
-def _own(item: Exception_) -> list[float]:
+def _own(item: Anomaly) -> list[float]:
     given = (item.available, item.reserved, item.inbound, item.lead_time_days, item.lead_time_sd, item.moq, item.case_pack,
              item.service_level, item.aged_units, item.unit_cost, item.price)  # fmt: skip
     return [float(value) for value in given if value is not None]
@@ -90,7 +90,7 @@ def _same(value: float, known: float, written: str) -> bool:
     return any(abs(value - one) <= max(half, ROUNDING * abs(one)) for one in (abs(known), abs(known) * 100))
 
 
-def nothing_ordered_or_priced(item: Exception_, answer: Explanation) -> Iterator[Finding]:
+def nothing_ordered_or_priced(item: Anomaly, answer: Explanation) -> Iterator[Finding]:
     """No advice on prices; nothing is said to have been done."""
     texts = {"narrative": answer.narrative, "question": answer.question}
     yield from wording.claims(texts, "price_advice", rule="nothing_ordered_or_priced")
@@ -99,7 +99,7 @@ def nothing_ordered_or_priced(item: Exception_, answer: Explanation) -> Iterator
         yield Finding("confidence", Severity.WARN, "The model is not sure.", "confidence", f"{answer.confidence:.2f}")
 
 
-def large_orders(item: Exception_, answer: Explanation) -> Iterator[Finding]:
+def large_orders(item: Anomaly, answer: Explanation) -> Iterator[Finding]:
     """A suggested order above the limit is for two people."""
     cost = float(item.numbers.get("suggested_order") or 0) * item.unit_cost
     if cost > limits.of("inventory")["po_limit_usd"]:
@@ -128,10 +128,14 @@ WORKFLOW = Workflow(
         Expectation("ExpectColumnValuesToBeUnique", {"column": "key"}, Severity.FAIL),
         Expectation("ExpectColumnValuesToNotBeNull", {"column": "signal"}, Severity.FAIL),
         Expectation("ExpectColumnValuesToBeBetween", {"column": "velocity", "min_value": 0}, Severity.FAIL),
-        Expectation("ExpectColumnMeanToBeBetween", {"column": "is_data_quality", "min_value": 0, "max_value": 0.1}, Severity.NOTE),
+        Expectation(
+            "ExpectColumnMeanToBeBetween", {"column": "is_data_quality", "min_value": 0, "max_value": 0.1}, Severity.NOTE
+        ),
     ),
     table=lambda row: {
-        "signal": row.answer.get("signal"), "severity": row.answer.get("severity"), "velocity": row.answer.get("velocity"),
+        "signal": row.answer.get("signal"),
+        "severity": row.answer.get("severity"),
+        "velocity": row.answer.get("velocity"),
         "is_data_quality": row.answer.get("signal") == "data_quality",
     },
     review=Review(
@@ -151,6 +155,6 @@ WORKFLOW = Workflow(
     fallback=("gemini", "gemini-2.5-flash"),
     steps=(
         Step("score", compute="overnight.workflows._steps.inventory_signals:score"),
-        Step("explain", after=("score",), take=_to_explain, item=Exception_, optional=True),
+        Step("explain", after=("score",), take=_to_explain, item=Anomaly, optional=True),
     ),
-)  # fmt: skip
+)

@@ -163,7 +163,9 @@ WORKFLOW = Workflow(
     table=lambda row: scalars(row) | {"is_unknown": row.answer["reason"] == "unknown"},
     review=Review(
         minutes=30,
-        title=lambda item: f"{item.get('sku', '')} · {item.get('reason_code') or 'no code'} · {str(item.get('comment', ''))[:80]}",
+        title=lambda item: (
+            f"{item.get('sku', '')} · {item.get('reason_code') or 'no code'} · {str(item.get('comment', ''))[:80]}"
+        ),
         mode=Mode.DIGEST,
         first=("reason", "detail", "evidence_quote", "owner", "fixable_by", "urgency"),
         editable=("reason", "detail", "owner", "fixable_by", "urgency", "suggested_disposition"),
@@ -178,4 +180,4 @@ WORKFLOW = Workflow(
     pack=10,
     fallback=("gemini", "gemini-2.5-flash-lite"),
     steps=(Step("triage"),),
-)  # fmt: skip
+)

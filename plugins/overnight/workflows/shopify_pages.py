@@ -14,9 +14,10 @@ from overnight.workflow import Expectation, Finding, Mode, NightRow, Review, Sev
 from overnight.workflows._fields import QueueRow, Texts, Whole
 
 _HARD_CODED = re.compile(
-    r"[$€£]\s?\d|\d+(?:[.,]\d+)?\s?(?:USD|EUR|GBP)\b|\bin stock\b|\bout of stock\b|\bonly \d+ left\b|\bfree (?:shipping|delivery)\b"
-    r"|\bships? (?:in|within) \d+", re.IGNORECASE,
-)  # fmt: skip
+    r"[$€£]\s?\d|\d+(?:[.,]\d+)?\s?(?:USD|EUR|GBP)\b|\bin stock\b|\bout of stock\b|\bonly \d+ left\b"
+    r"|\bfree (?:shipping|delivery)\b|\bships? (?:in|within) \d+",
+    re.IGNORECASE,
+)
 
 
 class Page(QueueRow):
@@ -105,7 +106,16 @@ def nothing_that_changes(item: Page, answer: PageCopy) -> Iterator[Finding]:
 
 def facts(item: Page, answer: PageCopy) -> Iterator[Finding]:
     """No figure that the product does not have; none dropped unseen; no claim that nobody checked."""
-    known = [item.title, item.body_html, item.product_type, *item.tags, *item.options, *item.facts, item.seo_title, item.seo_description]
+    known = [
+        item.title,
+        item.body_html,
+        item.product_type,
+        *item.tags,
+        *item.options,
+        *item.facts,
+        item.seo_title,
+        item.seo_description,
+    ]
     yield from wording.figures(_texts(answer), known)
     yield from wording.figures_kept(
         [item.title, item.body_html], {"description_html": answer.description_html, "title": answer.title}

@@ -8,11 +8,12 @@ from overnight.sandbox.asking import Ask
 FITS = frozenset({"item_name", "item_highlights", "bullets", "search_terms"})
 _SMALL = {"a", "an", "and", "of", "for", "with", "the", "in", "to", "on", "or"}
 _RISKY = re.compile(
-    r"guarante\w*|best[- ]?sell\w*|free shipping|money[- ]back|on sale|limited[- ]time|top[- ]rated|eco[- ]?friendly|anti[- ]?(?:bacterial|microbial)"
-    r"|FSA|HSA|clinically proven|hypoallergenic|non[- ]toxic|sustainable|biodegradable|the best[^.,;]*|number one|cheapest|lowest price"
-    r"|better than|unlike other|clearance|great deal|hot item|n/a|tbd|https?://\S+|www\.\S+|\d+ ?% off|certified by|FDA[- ]approved|100 ?% \w+",
+    r"guarante\w*|best[- ]?sell\w*|free shipping|money[- ]back|on sale|limited[- ]time|top[- ]rated|eco[- ]?friendly"
+    r"|anti[- ]?(?:bacterial|microbial)|FSA|HSA|clinically proven|hypoallergenic|non[- ]toxic|sustainable|biodegradable"
+    r"|the best[^.,;]*|number one|cheapest|lowest price|better than|unlike other|clearance|great deal|hot item|n/a|tbd"
+    r"|https?://\S+|www\.\S+|\d+ ?% off|certified by|FDA[- ]approved|100 ?% \w+",
     re.IGNORECASE,
-)  # fmt: skip
+)
 
 
 def write(ask: Ask) -> dict[str, Any]:
@@ -37,7 +38,8 @@ def write(ask: Ask) -> dict[str, Any]:
 
 
 def _title(brand: str, old: str, banned: list[str]) -> str:
-    words, counts = [], dict[str, int]()
+    words: list[str] = []
+    counts: dict[str, int] = {}
     own = {w.lower() for w in re.findall(r"\w+", brand)}
     for word in [brand, *_clean(old, banned).split()]:
         plain = word.lower().strip("()[],-/'")

@@ -7,11 +7,19 @@ from overnight.sandbox.asking import Ask
 
 FITS = frozenset({"answer", "sources"})
 _SHOPS = (
-    ("North Trail", "north-trail.example", 0.7), ("Alpenkraft", "alpenkraft.example", 0.55), ("Fernweh Outfitters", "fernweh.example", 0.45),
-    ("Summit & Co", "summit-co.example", 0.4), ("Drift gear", "drift-gear.example", 0.3),
-)  # fmt: skip
-_WHY = ("is worth a look because people speak well of its service", "has a small range that is easy to compare",
-        "suits beginners and says plainly what a thing is for", "is known for repairs", "has fair prices for what you get")  # fmt: skip
+    ("North Trail", "north-trail.example", 0.7),
+    ("Alpenkraft", "alpenkraft.example", 0.55),
+    ("Fernweh Outfitters", "fernweh.example", 0.45),
+    ("Summit & Co", "summit-co.example", 0.4),
+    ("Drift gear", "drift-gear.example", 0.3),
+)
+_WHY = (
+    "is worth a look because people speak well of its service",
+    "has a small range that is easy to compare",
+    "suits beginners and says plainly what a thing is for",
+    "is known for repairs",
+    "has fair prices for what you get",
+)
 
 
 def write(ask: Ask) -> dict[str, Any]:

@@ -33,11 +33,15 @@ _CODES = {
     "BETTER_PRICE": "price",
 }  # fmt: skip
 _OWNERS = {
-    "quality_defect": ("product", "quality_control"), "size_fit": ("listing", "size_guide"), "not_as_described": ("listing", "listing"),
-    "damaged_in_transit": ("carrier", "packaging"), "wrong_item_or_missing_parts": ("warehouse", "quality_control"),
-    "late_or_undelivered": ("carrier", "none"), "safety_or_health": ("product", "quality_control"),
+    "quality_defect": ("product", "quality_control"),
+    "size_fit": ("listing", "size_guide"),
+    "not_as_described": ("listing", "listing"),
+    "damaged_in_transit": ("carrier", "packaging"),
+    "wrong_item_or_missing_parts": ("warehouse", "quality_control"),
+    "late_or_undelivered": ("carrier", "none"),
+    "safety_or_health": ("product", "quality_control"),
     "compatibility": ("listing", "listing"),
-}  # fmt: skip
+}
 
 
 def write(ask: Ask) -> dict[str, Any]:

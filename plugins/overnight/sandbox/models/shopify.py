@@ -8,9 +8,10 @@ from overnight.sandbox.asking import Ask
 
 FITS = frozenset({"description_html", "seo_title", "seo_description", "tags_add"})
 _PRICE = re.compile(
-    r"[^.]*(?:[$€£]\s?\d|\d+(?:[.,]\d+)?\s?(?:USD|EUR|GBP)\b|in stock|out of stock|free (?:shipping|delivery)|ships? (?:in|within) \d)[^.]*\.?",
+    r"[^.]*(?:[$€£]\s?\d|\d+(?:[.,]\d+)?\s?(?:USD|EUR|GBP)\b|in stock|out of stock|free (?:shipping|delivery)"
+    r"|ships? (?:in|within) \d)[^.]*\.?",
     re.IGNORECASE,
-)  # fmt: skip
+)
 
 
 def write(ask: Ask) -> dict[str, Any]:

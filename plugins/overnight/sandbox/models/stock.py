@@ -5,8 +5,16 @@ from typing import Any
 from overnight.sandbox.asking import Ask
 
 FITS = frozenset({"narrative", "drivers", "question"})
-_DRIVER = {"stockout_risk": "supply", "reorder_now": "supply", "demand_spike": "demand", "demand_drop": "demand", "data_quality": "data",
-           "low_level_fee_risk": "supply", "overstock": "demand", "aging": "season"}  # fmt: skip
+_DRIVER = {
+    "stockout_risk": "supply",
+    "reorder_now": "supply",
+    "demand_spike": "demand",
+    "demand_drop": "demand",
+    "data_quality": "data",
+    "low_level_fee_risk": "supply",
+    "overstock": "demand",
+    "aging": "season",
+}
 
 
 def write(ask: Ask) -> dict[str, Any]:

@@ -15,10 +15,16 @@ def digest(rows: Sequence[NightRow], *, sample: int, seed: str, past: Past = ())
     """One page that stands for a night of returns (arguments as for every digest)."""
     placed = buckets(rows, sample=sample, seed=seed)
     table = pd.DataFrame(
-        [{"sku": r.item["sku"], "value": r.item["value_usd"], **{k: r.answer[k] for k in ("reason", "owner", "fixable_by", "urgency")}}
-         for r in rows],
+        [
+            {
+                "sku": r.item["sku"],
+                "value": r.item["value_usd"],
+                **{k: r.answer[k] for k in ("reason", "owner", "fixable_by", "urgency")},
+            }
+            for r in rows
+        ],
         columns=["sku", "value", "reason", "owner", "fixable_by", "urgency"],
-    )  # fmt: skip
+    )
     pairs = (table["sku"].astype(str) + " · " + table["reason"].astype(str)).value_counts()
     counts = {str(name): int(count) for name, count in pairs.items()}
     summary = {

@@ -59,11 +59,16 @@ def _one(row: StepRow, facts: NightFacts, folder: Path, catalogue: Catalogue, li
     return Computed(
         row.item_id,
         {
-            "pages": len(good), "offers": len(offers), "baseline": before is None, "changes": shown, "not_shown": len(changes) - len(shown),
-            "matches": {kind: kinds.count(kind) for kind in ("sure", "possible", "none")}, "unreadable": _errors(now),
+            "pages": len(good),
+            "offers": len(offers),
+            "baseline": before is None,
+            "changes": shown,
+            "not_shown": len(changes) - len(shown),
+            "matches": {kind: kinds.count(kind) for kind in ("sure", "possible", "none")},
+            "unreadable": _errors(now),
         },
         tuple(_findings(now, trap)),
-    )  # fmt: skip
+    )
 
 
 def _findings(now: Mapping[str, Any], trap: str) -> Iterator[Finding]:
@@ -132,9 +137,13 @@ def _offer(data: Mapping[str, Any], url: str) -> dict[str, Any]:
     price = matching._price(str(stated.get("price") or stated.get("lowPrice") or ""))
     state = str(stated.get("availability", "")).rpartition("/")[2].lower()
     return {
-        "id": str(data.get("sku") or data.get("productID") or data.get("mpn") or data["name"])[:120], "title": str(data["name"])[:300],
-        "price": price, "currency": str(stated.get("priceCurrency", ""))[:8], "available": state not in _OUT, "url": str(data.get("url") or url)[:500],
-    }  # fmt: skip
+        "id": str(data.get("sku") or data.get("productID") or data.get("mpn") or data["name"])[:120],
+        "title": str(data["name"])[:300],
+        "price": price,
+        "currency": str(stated.get("priceCurrency", ""))[:8],
+        "available": state not in _OUT,
+        "url": str(data.get("url") or url)[:500],
+    }
 
 
 def text_of(page: Page) -> list[str]:
@@ -241,9 +250,19 @@ def _text_compared(old: Mapping[str, Any], page: Mapping[str, Any]) -> Iterator[
     gone = [line for line in old["text"] if line not in set(page["text"])]
     new = [line for line in page["text"] if line not in set(old["text"])]
     if not old["offers"] and (gone or new):
-        yield {"type": "text_changed", "title": page["url"][:200], "before": " / ".join(gone)[:500], "after": " / ".join(new)[:500],
-               "pct": None, "sku": None, "match": "none", "our_price": None, "url": page["url"], "observed_at": page["at"],
-               "doubtful": ""}  # fmt: skip
+        yield {
+            "type": "text_changed",
+            "title": page["url"][:200],
+            "before": " / ".join(gone)[:500],
+            "after": " / ".join(new)[:500],
+            "pct": None,
+            "sku": None,
+            "match": "none",
+            "our_price": None,
+            "url": page["url"],
+            "observed_at": page["at"],
+            "doubtful": "",
+        }
 
 
 def _priced(offer: Mapping[str, Any]) -> str:
@@ -312,7 +331,7 @@ def rank(rows: Sequence[StepRow], _facts: NightFacts) -> list[Computed]:
         total = sum(
             weights.get(c["type"], 0) * (1.0 if c["match"] == "sure" else 0.5) * (0.2 if c["doubtful"] else 1) for c in changes
         )
-        return round(total * _RELEVANCE[row.item["relevance"]], 2)
+        return round(float(total) * _RELEVANCE[row.item["relevance"]], 2)
 
     order = sorted(rows, key=lambda row: (-score(row), row.item_id))
     return [Computed(row.item_id, {"rank": place, "score": score(row)}) for place, row in enumerate(order, start=1)]

@@ -18,6 +18,8 @@ from overnight.brand import data_dir
 from overnight.validation import limits
 from overnight.workflow import Computed, Finding, NightFacts, Severity, StepRow
 
+Array = Any
+"""A numpy array: a row a SKU, a column a day."""
 WINDOWS = (7, 30, 60, 90)
 FAR = 9999.0
 SEVERITIES = {"data_quality": "warning", "demand_spike": "info", "demand_drop": "info", "overstock": "info", "aging": "info",
@@ -70,7 +72,7 @@ def scored(catalogue: pd.DataFrame, sales: pd.DataFrame, now: datetime, limit: M
     return table
 
 
-def _daily(skus: pd.Series, sales: pd.DataFrame, day: pd.Timestamp, days: int) -> tuple[np.ndarray, np.ndarray]:
+def _daily(skus: pd.Series, sales: pd.DataFrame, day: pd.Timestamp, days: int) -> tuple[Array, Array]:
     """Units by SKU and day over the last `days`, and whether each was in stock; rows in the catalogue's order."""
     start = day - pd.Timedelta(days=days)
     recent = sales[(sales["date"] >= start) & (sales["date"] < day)]
@@ -87,18 +89,18 @@ def _daily(skus: pd.Series, sales: pd.DataFrame, day: pd.Timestamp, days: int) -
     return np.clip(units, 0, None)[order], stocked[order]
 
 
-def _mean(units: np.ndarray, stocked: np.ndarray) -> np.ndarray:
+def _mean(units: Array, stocked: Array) -> Any:
     days = stocked.sum(axis=1)
     return np.divide((units * stocked).sum(axis=1), days, out=np.zeros(len(units)), where=days > 0)
 
 
-def _sd(units: np.ndarray, stocked: np.ndarray) -> np.ndarray:
+def _sd(units: Array, stocked: Array) -> Any:
     mean, days = _mean(units, stocked), stocked.sum(axis=1)
     squares = (((units - mean[:, None]) ** 2) * stocked).sum(axis=1)
     return np.sqrt(np.divide(squares, days - 1, out=np.zeros(len(units)), where=days > 1))
 
 
-def _z(units: np.ndarray, stocked: np.ndarray) -> np.ndarray:
+def _z(units: Array, stocked: Array) -> Any:
     """How far the last week's mean lies from the weeks before it, in standard errors of a weekly mean."""
     before, flags = units[:, :-7], stocked[:, :-7]
     error = _sd(before, flags) / np.sqrt(7)
@@ -116,14 +118,16 @@ def _cover(table: pd.DataFrame, day: pd.Timestamp) -> None:
     table["arrives_in"] = np.where((table["inbound"] > 0) & ~np.isnan(arrives), arrives, np.nan)
     table["gap_days"] = np.where(table["arrives_in"].notna(), np.maximum(0, table["arrives_in"] - table["days_of_cover"]), np.nan)
     soon = table["days_of_cover"] < FAR
-    out = day + pd.to_timedelta(np.where(soon, np.floor(np.minimum(table["days_of_cover"], 3650)), 0), unit="D")
-    table["stockout_on"] = np.where(soon & (table["days_of_cover"] < 3650), out.strftime("%Y-%m-%d"), None)
+    out: Any = day + pd.to_timedelta(np.where(soon, np.floor(np.minimum(table["days_of_cover"], 3650)), 0), unit="D")
+    table["stockout_on"] = pd.Series(out.strftime("%Y-%m-%d"), index=table.index).where(
+        soon & (table["days_of_cover"] < 3650), None
+    )
     for window in (30, 90):
         pace = table[f"v{window}"].to_numpy()
         table[f"supply_{window}"] = np.minimum(np.divide(usable, pace, out=np.full(len(table), FAR), where=pace > 0), FAR)
 
 
-def _orders(table: pd.DataFrame, daily: np.ndarray, limit: Mapping[str, Any]) -> None:
+def _orders(table: pd.DataFrame, daily: Array, limit: Mapping[str, Any]) -> None:
     levels = {int(level): float(z) for level, z in limit["service_z"].items()}
     nearest = table["service_level"].map(
         lambda level: levels[max((k for k in levels if k <= max(level, min(levels))), default=min(levels))]
@@ -141,7 +145,7 @@ def _orders(table: pd.DataFrame, daily: np.ndarray, limit: Mapping[str, Any]) ->
     table["suggested_order"] = np.where((position <= table["reorder_point"]) & (table["velocity"] > 0), packs, 0.0)
 
 
-def _observed(daily: np.ndarray, lead: np.ndarray, level: np.ndarray) -> np.ndarray:
+def _observed(daily: Array, lead: Array, level: Array) -> Array:
     """Demand over a lead time that was not exceeded in `level` per cent of the windows seen: no bell curve is assumed."""
     sums = np.cumsum(np.pad(daily, ((0, 0), (1, 0))), axis=1)
     made = np.zeros(len(daily))
@@ -202,9 +206,33 @@ def _signals(table: pd.DataFrame, now: datetime, limit: Mapping[str, Any]) -> No
     table.loc[order[: int(limit["explained"])], "explain"] = True
 
 
-_SHOWN = ("signal", "severity", "abc", "velocity", "v7", "v30", "v60", "v90", "trend", "z_score", "daily_sd", "days_of_cover", "stockout_on",
-          "arrives_in", "gap_days", "supply_30", "supply_90", "safety_stock", "skewed", "reorder_point", "suggested_order",
-          "units_90", "revenue_90", "aged_units", "explain")  # fmt: skip
+_SHOWN = (
+    "signal",
+    "severity",
+    "abc",
+    "velocity",
+    "v7",
+    "v30",
+    "v60",
+    "v90",
+    "trend",
+    "z_score",
+    "daily_sd",
+    "days_of_cover",
+    "stockout_on",
+    "arrives_in",
+    "gap_days",
+    "supply_30",
+    "supply_90",
+    "safety_stock",
+    "skewed",
+    "reorder_point",
+    "suggested_order",
+    "units_90",
+    "revenue_90",
+    "aged_units",
+    "explain",
+)
 
 
 def _records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
