@@ -294,6 +294,39 @@ def night(
     )
 
 
+@app.command(name="new-workflow")
+def new_workflow(
+    name: Annotated[str, typer.Argument(help="Small letters and underscores, e.g. gift_guides.")],
+    owner: Annotated[str, typer.Option(help="Who answers for it: goes into its policy.")] = "Head of Content",
+) -> None:
+    """Write an eleventh workflow: a Dag file, a module, a prompt folder. It runs as it stands; then make it yours."""
+    from overnight import scaffold
+    from overnight.brand import project_dir
+
+    try:
+        written = scaffold.write(project_dir(), name, owner=owner)
+    except scaffold.Refused as refusal:
+        _fail(str(refusal))
+    for path in written:
+        out.print(str(path.relative_to(project_dir())), soft_wrap=True)
+    out.print(f"see it run: make night WORKFLOWS={name}; then docs/how-to/new-workflow.md says what to change first")
+
+
+@app.command(name="import-shopify")
+def import_shopify(
+    export: Annotated[Path, typer.Argument(help="A product export of Shopify (CSV).")],
+    queue_file: Annotated[Path, typer.Argument(help="Where to write the queue's file.")],
+) -> None:
+    """Turn a Shopify product export into rows for shopify_pages: a row a product, its variants' options gathered."""
+    from overnight.queues import shopify_export
+
+    try:
+        count = shopify_export.convert(export, queue_file)
+    except shopify_export.NotAnExport as refusal:
+        _fail(str(refusal))
+    out.print(f"{count} products written to {queue_file}", soft_wrap=True)
+
+
 @app.command()
 def down() -> None:
     """Stop all that `night` started and remove what it left."""

@@ -141,15 +141,17 @@ def _entry(
     return Entry(
         ref=item_ref(row["id"], row["output_hash"]), item_id=row["id"], key=showing.clean(row["key"]),
         title=showing.clean(title), look=placement.BUCKETS.get(row["bucket"], row["bucket"]),
-        fields=tuple(_fields(row, declared.review if declared else None)),
+        fields=tuple(fields(row, declared.review if declared else None)),
         asked=showing.clean(showing.lines(row["input"])), checks=showing.clean("\n".join(checks)),
         note=showing.clean(row["note"] or ""), state=row["state"], covered=row["bucket"] == reviews.COVERED,
         decision=decision,
     )  # fmt: skip
 
 
-def _fields(row: Mapping[Any, Any], review: Review | None) -> list[Field]:
+def fields(row: Mapping[Any, Any], review: Review | None) -> list[Field]:
+    """What an item's answer shows, in the order people read it, beside what stands there today."""
     output, given = row["output"] or {}, row["input"]
+    first = [name for name in (review.first if review else ()) if name in output]
     return [
         Field(
             name,
@@ -157,7 +159,7 @@ def _fields(row: Mapping[Any, Any], review: Review | None) -> list[Field]:
             after=showing.clean(showing.text(value)),
             editable=isinstance(value, str) and (review is None or not review.editable or name in review.editable),
         )
-        for name, value in output.items()
+        for name, value in ((name, output[name]) for name in (*first, *(name for name in output if name not in first)))
     ]
 
 

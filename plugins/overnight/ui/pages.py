@@ -14,7 +14,7 @@ from overnight.ledger import nights as ledger_nights
 from overnight.ledger import overview, reviews
 from overnight.ledger.audit import Actor
 from overnight.ledger.errors import LedgerError
-from overnight.review import placement, showing, verdict
+from overnight.review import exhibit, placement, showing, verdict
 from overnight.review.reasons import REASONS
 from overnight.workflow import Workflow, workflow
 
@@ -87,11 +87,11 @@ def _entry(
     declared: Workflow | None,
 ) -> dict[str, Any]:
     title = declared.review.title(row["input"]) if declared else row["key"]
-    output = row["output"] or {}
+    shown = exhibit.fields(row, declared.review if declared else None)
     return {
         "id": row["id"], "key": row["key"], "title": title, "bucket": row["bucket"], "state": row["state"],
         "input": [(name, showing.text(value)) for name, value in row["input"].items() if value not in ("", None, [])],
-        "output": [(name, showing.text(value), isinstance(value, str)) for name, value in output.items()],
+        "output": shown, "compared": any(field.before for field in shown),
         "output_hash": row["output_hash"], "findings": findings, "decision": decision, "message": row["message"],
         "rounds": row["rounds"], "previous_note": row["note"],
     }  # fmt: skip
