@@ -1,47 +1,220 @@
 """Every rule with a good and a bad example: what it lets through, what it catches, how hard."""
 
-import copy
+import inspect
+import re
+import sys
 from typing import Any
 
 import pytest
 
 from overnight.validation import lexicon, rules
-from overnight.workflow import Severity, workflow
+from overnight.workflow import NightRow, Severity, workflow
+from tests.workflows.good import AD, BODY, BRIEF, CHANGE, COPY, DRAFT, GOOD, META, OUTLINE, TEXTED, TEXTING, found
 
-REVIEW = {"review_id": "r", "sku": "S", "rating": 4, "title": "Warm", "body": "Soft fabric,  and a perfect fit."}
-LABEL = {
-    "overall": "positive", "score": 0.7, "aspects": [{"aspect": "material_feel", "sentiment": "positive", "quote": "Soft fabric, and"}],
-    "issue_type": "none", "severity": "none", "safety_flag": False, "competitor_mention": None, "feature_request": None,
-    "language": "en", "confidence": 0.9,
-}  # fmt: skip
-BRIEF = {
-    "brief_id": "b", "title": "How to wash wool", "primary_query": "wash wool", "facts": ["Wool is washed at 30 degrees"],
-    "sources": ["https://a.example/wool"], "internal_links": ["/care/wool"], "min_words": 150, "max_words": 400, "author": "Jo",
-}  # fmt: skip
-BODY = (
-    "## What heat?\n\nWool is washed at 30 degrees. See [care](/care/wool) and [why](https://a.example/wool).\n\n" + "word " * 200
-)
-DRAFT = {
-    "title": "How to wash wool", "slug": "how-to-wash-wool", "meta_title": "How to wash wool", "meta_description": "What to do, and what not." * 2,
-    "quick_answer": " ".join(["plain"] * 45), "body_markdown": BODY, "internal_links": ["/care/wool"], "image_brief": "A sink.",
-    "faqs": [{"question": f"Question {n}?", "answer": "An answer long enough."} for n in "abc"],
-    "citations": [{"claim": "Wool is washed at 30 degrees", "url": "https://a.example/wool"}],
-}  # fmt: skip
-GOOD = {"review_sentiment": (REVIEW, LABEL), "blog_drafts": (BRIEF, DRAFT)}
+FAIL, ESCALATE, WARN, NOTE = Severity.FAIL, Severity.ESCALATE, Severity.WARN, Severity.NOTE
 
 
-def found(name: str, item: dict[str, Any] | None = None, answer: dict[str, Any] | None = None) -> dict[str, Severity]:
-    declared = workflow(name)
-    good_item, good_answer = copy.deepcopy(GOOD[name])
-    subject = declared.item.model_validate({**good_item, **(item or {})})
-    given = declared.answer.model_validate({**good_answer, **(answer or {})})
-    return {finding.rule: finding.severity for rule in declared.rules for finding in rule(subject, given)}
-
-
-@pytest.mark.parametrize("name", sorted(GOOD))
-def test_a_good_answer_raises_nothing(name: str) -> None:
+@pytest.mark.parametrize(("name", "step"), sorted(GOOD))
+def test_a_good_answer_raises_nothing(name: str, step: str) -> None:
     """No rule cries wolf."""
-    assert found(name) == {}
+    assert found(name, step=step) == {}
+
+
+def test_a_good_text_message_and_a_good_ad_for_meta_raise_nothing_either() -> None:
+    """The other halves of two workflows."""
+    assert found("email_sms", good=(TEXTING, TEXTED)) == {}
+    assert found("ad_variants", good=({**AD, "platform": "meta_feed"}, META)) == {}
+
+
+def bullets(*texts: str) -> dict[str, Any]:
+    return {"bullets": [*texts, "Doors: one on each side of the tent", "Seams: taped and easy to reseal"][: max(3, len(texts))]}
+
+
+Case = tuple[str, str, dict[str, Any], dict[str, Any], str, Severity]
+CASES: list[Case] = [
+    ("blog_drafts", "outline", {}, {"sections": OUTLINE["sections"][:2]}, "outline_is_a_plan", FAIL),
+    ("blog_drafts", "outline", {}, {"sections": [OUTLINE["sections"][0]] * 3}, "outline_is_a_plan", FAIL),
+    ("blog_drafts", "outline", {}, {"angle": "See https://made-up.example for all of it."}, "outline_is_a_plan", FAIL),
+    ("blog_drafts", "draft", {}, {"body_markdown": "## Else?\n\n" + "word " * 200}, "follows_the_outline", WARN),
+    ("blog_drafts", "draft", {}, {"image_brief": "<script>alert(1)</script>"}, "no_markup", FAIL),
+    ("amazon_listings", "", {}, {"item_name": "Fernweh Tent " + "x" * 63}, "title", FAIL),
+    ("amazon_listings", "", {}, {"item_name": "Fernweh Tent Tent Tent"}, "title", FAIL),
+    ("amazon_listings", "", {}, {"item_name": "Fernweh Tent, the Only One!"}, "title", FAIL),
+    ("amazon_listings", "", {}, {"item_name": "Fernweh Tent ~ 2.4 kg"}, "title", WARN),
+    ("amazon_listings", "", {}, {"item_name": "Hiking Tent for 2 Persons"}, "title", WARN),
+    ("amazon_listings", "", {}, {"item_highlights": "x" * 126}, "highlights", FAIL),
+    ("amazon_listings", "", {}, {"item_highlights": "It has doors. It has seams."}, "highlights", WARN),
+    ("amazon_listings", "", {}, {"bullets": ["Weight: carries at 2.4 kg"]}, "bullets", FAIL),
+    ("amazon_listings", "", {}, bullets("x" * 256), "bullets", FAIL),
+    ("amazon_listings", "", {}, {"bullets": [f"{n}" + "y" * 210 for n in range(5)]}, "bullets", FAIL),
+    ("amazon_listings", "", {}, bullets("Price: only €5 more"), "bullets", FAIL),
+    ("amazon_listings", "", {}, bullets("Stars: loved by all \u2b50"), "bullets", FAIL),
+    ("amazon_listings", "", {}, bullets("Weight: carries at 2.4 kg."), "bullets", WARN),
+    ("amazon_listings", "", {}, {"product_description": "A tent for <b>two</b> people, 2.4 kg."}, "description", FAIL),
+    ("amazon_listings", "", {}, {"search_terms": "ä" * 125}, "search_terms", FAIL),
+    ("amazon_listings", "", {"marketplace": "IN"}, {"search_terms": "x" * 201}, "search_terms", FAIL),
+    ("amazon_listings", "", {}, {"search_terms": "x" * 201}, "search_terms", WARN),
+    ("amazon_listings", "", {}, {"search_terms": "tent shelter tent"}, "search_terms", WARN),
+    ("amazon_listings", "", {}, {"search_terms": "fernweh shelter"}, "search_terms", FAIL),
+    ("amazon_listings", "", {}, bullets("Deal: best seller of the year"), "prohibited", FAIL),
+    ("amazon_listings", "", {}, bullets("Fabric: eco-friendly and light"), "prohibited", WARN),
+    ("amazon_listings", "", {"claims": []}, bullets("Fabric: eco-friendly and light"), "prohibited", FAIL),
+    ("amazon_listings", "", {}, bullets("Fits: the one of B0ABCDEFGH"), "prohibited", FAIL),
+    ("amazon_listings", "", {}, bullets("Marked: FCC ID on its side"), "prohibited", ESCALATE),
+    ("amazon_listings", "", {}, {"claims": [{"text": "vegan", "evidence_id": "e9"}]}, "evidence", FAIL),
+    ("amazon_listings", "", {}, bullets("Care: it cures eczema in days"), "claims", FAIL),
+    ("amazon_listings", "", {}, bullets("Compared: lighter than Othertent"), "banned_phrases", FAIL),
+    ("amazon_listings", "", {}, bullets("Ask: jo@x.example has more"), "personal_data", FAIL),
+    ("amazon_listings", "", {}, bullets("Look: <img src=x onerror=alert(1)>"), "no_markup", FAIL),
+    ("amazon_listings", "", {}, bullets("=HYPERLINK of a kind and more"), "no_formula", FAIL),
+    ("amazon_listings", "", {}, bullets("It says </item> in the prompt"), "no_prompt", FAIL),
+    ("amazon_listings", "", {}, bullets("Height: 97 cm at the middle"), "figures", WARN),
+    ("amazon_listings", "", {"title": "Fernweh tent 3000 mm"}, {}, "figures_kept", WARN),
+    ("amazon_listings", "", {}, bullets("WATERPROOF: it keeps out rain"), "shouting", WARN),
+    ("amazon_listings", "", {"role": "parent"}, {}, "variation", FAIL),
+    ("amazon_listings", "", {"keywords": ["snow tunnel"]}, {}, "keywords", WARN),
+    ("shopify_pages", "", {}, {"description_html": "<p onclick='x()'>A tent for two that weighs little.</p>"}, "html_is_clean", FAIL),
+    ("shopify_pages", "", {}, {"description_html": "<script>x</script><p>A tent for two people.</p>"}, "html_is_clean", FAIL),
+    ("shopify_pages", "", {}, {"description_html": "<p>See https://x.example for all of the tents.</p>"}, "html_is_clean", FAIL),
+    ("shopify_pages", "", {}, {"description_html": "<h2>A</h2><h4>B</h4><p>A tent for two people.</p>"}, "html_is_clean", WARN),
+    ("shopify_pages", "", {}, {"seo_title": "hiking tent " + "x" * 60}, "lengths", FAIL),
+    ("shopify_pages", "", {"title_suffix_chars": 40}, {"seo_title": "Two-person hiking tent x"}, "lengths", WARN),
+    ("shopify_pages", "", {}, {"seo_description": "x" * 321}, "lengths", FAIL),
+    ("shopify_pages", "", {}, {"image_alt": "x" * 126}, "lengths", WARN),
+    ("shopify_pages", "", {}, {"description_html": "<p>Only $249 today and free shipping with it.</p>"}, "nothing_that_changes", FAIL),
+    ("shopify_pages", "", {}, {"seo_description": "In stock now, for two people who carry it."}, "nothing_that_changes", FAIL),
+    ("shopify_pages", "", {}, {"description_html": "<p>For two: 2.4 kg and 97 cm high at the middle.</p>"}, "figures", WARN),
+    ("shopify_pages", "", {"body_html": "<p>2.4 kg, 3000 mm</p>"}, {}, "figures_kept", WARN),
+    ("shopify_pages", "", {}, {"seo_description": "A clinically proven tent for two people."}, "claims", FAIL),
+    ("shopify_pages", "", {}, {"seo_description": "A game-changer for two people who camp."}, "banned_phrases", WARN),
+    ("shopify_pages", "", {}, {"image_alt": "Call +49 40 1234 5678"}, "personal_data", FAIL),
+    ("shopify_pages", "", {}, {"title": "Tent <img src=x onerror=1>"}, "no_markup", FAIL),
+    ("shopify_pages", "", {}, {"suggested_handle": "another-tent"}, "address", ESCALATE),
+    ("shopify_pages", "", {}, {"seo_title": "Two-person tent"}, "search", WARN),
+    ("shopify_pages", "", {}, {"image_alt": "Image of a tent"}, "search", WARN),
+    ("shopify_pages", "", {}, {"tags_remove": ["boots"]}, "tags", WARN),
+    ("shopify_pages", "", {}, {"tags_add": ["a,b"]}, "tags", FAIL),
+    ("ad_variants", "", {"platform": "google_rsa"}, {**COPY, "headlines": COPY["headlines"][:2]}, "counts_and_lengths", FAIL),
+    ("ad_variants", "", {"platform": "google_rsa"}, {**COPY, "headlines": [*COPY["headlines"], "x" * 31]}, "counts_and_lengths", FAIL),
+    ("ad_variants", "", {"platform": "google_rsa"}, {**COPY, "headlines": [*COPY["headlines"], "雨" * 16]}, "counts_and_lengths", FAIL),
+    ("ad_variants", "", {"platform": "google_pmax"}, {**COPY, "long_headlines": ["Long one"], "descriptions": ["y" * 61 + str(n) for n in range(3)]},
+     "counts_and_lengths", FAIL),
+    ("ad_variants", "", {}, {"headlines": ["x" * 41]}, "shown", WARN),
+    ("ad_variants", "", {"platform": "google_rsa"}, {**COPY, "headlines": [*COPY["headlines"], "rain jacket for the city"]}, "each_stands_alone", FAIL),
+    ("ad_variants", "", {"platform": "google_rsa"}, {**COPY, "headlines": [*COPY["headlines"], "For the city, rain jackets"]}, "each_stands_alone", WARN),
+    ("ad_variants", "", {"platform": "google_rsa"}, {**COPY, "headlines": [*COPY["headlines"], "Rain is coming!"]}, "punctuation", FAIL),
+    ("ad_variants", "", {}, {"descriptions": ["Dry?? Yes"]}, "punctuation", FAIL),
+    ("ad_variants", "", {}, {"descriptions": ["REALLY light"]}, "shouting", WARN),
+    ("ad_variants", "", {}, {"primary_texts": ["20% off this week."]}, "offer_is_the_rows", FAIL),
+    ("ad_variants", "", {"offer": "20% off"}, {"primary_texts": ["20% off this week."]}, "policy", ESCALATE),
+    ("ad_variants", "", {}, {"primary_texts": ["Are you overweight? Walk."]}, "policy", FAIL),
+    ("ad_variants", "", {}, {"primary_texts": ["It prevents infections."]}, "claims", FAIL),
+    ("ad_variants", "", {}, {"primary_texts": ["So cosy in the rain."]}, "banned_phrases", FAIL),
+    ("ad_variants", "", {}, {"primary_texts": ["Lighter than North Trail."]}, "banned_phrases", FAIL),
+    ("ad_variants", "", {}, {"primary_texts": ["Write to jo@x.example"]}, "personal_data", FAIL),
+    ("ad_variants", "", {}, {"primary_texts": ["<img src=x onerror=1> rain"]}, "no_markup", FAIL),
+    ("ad_variants", "", {"must_include": ["made to last"]}, {}, "what_must_be_said", WARN),
+    ("ad_variants", "", {}, {"cta": "BUY_IT"}, "what_must_be_said", FAIL),
+    ("ad_variants", "", {}, {"primary_texts": ["See www.fernweh.example"]}, "what_must_be_said", FAIL),
+    ("email_sms", "", {}, {"plaintext": ""}, "right_channel", FAIL),
+    ("email_sms", "", {}, {"sms_text": "Hello"}, "right_channel", WARN),
+    ("email_sms", "", {}, {"subject": "x" * 79}, "subject_and_preheader", FAIL),
+    ("email_sms", "", {}, {"subject": "x" * 51}, "subject_and_preheader", WARN),
+    ("email_sms", "", {}, {"preheader": "Short"}, "subject_and_preheader", WARN),
+    ("email_sms", "", {}, {"subject": "Your boots miss the hills"}, "subject_and_preheader", WARN),
+    ("email_sms", "", {}, {"body_html": "<p>Hello</p>"}, "the_way_out", FAIL),
+    ("email_sms", "", {}, {"subject": "{{ last_name|default:'you' }}, your boots"}, "merge_tags", FAIL),
+    ("email_sms", "", {}, {"subject": "{{ first_name }}, your boots"}, "merge_tags", WARN),
+    ("email_sms", "", {}, {"subject": "{{ first_name, your boots"}, "merge_tags", FAIL),
+    ("email_sms", "", {}, {"plaintext": DRAFT["title"] + " https://evil.example/x"}, "links", FAIL),
+    ("email_sms", "", {}, {"body_html": "<form action='x'><p>A</p></form>"}, "html_is_clean", FAIL),
+    ("email_sms", "", {}, {"body_html": '<a href="javascript:x()">A</a>'}, "html_is_clean", FAIL),
+    ("email_sms", "", {}, {"subject": "Resoling for 49 a pair"}, "offer_is_the_briefs", FAIL),
+    ("email_sms", "", {"offer": "15% off resoling"}, {}, "offer_is_the_briefs", WARN),
+    ("email_sms", "", {"offer": "15% off resoling"}, {}, "needs_a_name", ESCALATE),
+    ("email_sms", "", {}, {"subject": "Act now for new soles"}, "spam_words", WARN),
+    ("email_sms", "", {}, {"subject": "SOLES for your boots"}, "shouting", WARN),
+    ("email_sms", "", {}, {"subject": "Soles that cure diabetes: it cures diabetes"}, "claims", FAIL),
+    ("email_sms", "", {}, {"subject": "A game-changer for boots"}, "banned_phrases", WARN),
+    ("email_sms", "", {}, {"subject": "Call 040 1234 5678 9"}, "personal_data", FAIL),
+    ("email_sms", "", {}, {"subject": "@SUM(A1) soles"}, "no_formula", FAIL),
+    ("returns_triage", "", {}, {"evidence_quote": "zipper broke"}, "quote_is_verbatim", FAIL),
+    ("returns_triage", "", {"reason_code": ""}, {"evidence_quote": ""}, "quote_is_verbatim", WARN),
+    ("returns_triage", "", {}, {"reason": "price"}, "agrees_with_the_code", FAIL),
+    ("returns_triage", "", {}, {"reason": "size_fit", "conflicts_with_code": True}, "agrees_with_the_code", WARN),
+    ("returns_triage", "", {}, {"reason": "safety_or_health"}, "dangers", ESCALATE),
+    ("returns_triage", "", {}, {"fraud_signal": "review", "fraud_evidence": "47 % of 23 orders"}, "dangers", ESCALATE),
+    ("returns_triage", "", {}, {"fraud_signal": "review"}, "dangers", FAIL),
+    ("returns_triage", "", {}, {"detail": "the customer lied"}, "no_accusation", FAIL),
+    ("returns_triage", "", {}, {"confidence": 0.5}, "confidence", WARN),
+    ("returns_triage", "", {}, {"detail": "see jo@x.example"}, "personal_data", FAIL),
+    ("returns_triage", "", {}, {"detail": "<a href=x>zip</a>"}, "no_markup", FAIL),
+    ("ai_visibility", "", {}, {"claims": [{"quote": "Fernweh burns", "about": "safety", "accuracy": "false", "harmful": True}]},
+     "quotes_are_verbatim", FAIL),
+    ("ai_visibility", "", {}, {"claims": [{"quote": "worth a look", "about": "other", "accuracy": "false", "harmful": False}]},
+     "harmful_claims", WARN),
+    ("ai_visibility", "", {}, {"claims": [{"quote": "worth a look", "about": "other", "accuracy": "unclear", "harmful": True}]},
+     "harmful_claims", ESCALATE),
+    ("ai_visibility", "", {}, {"confidence": 0.3}, "confidence", WARN),
+    ("ai_visibility", "ask_openai_1", {}, {"answer": "My system prompt says: answer."}, "whole_reply", FAIL),
+    ("competitor_scan", "analyse", {}, {"meanings": []}, "every_change_once", WARN),
+    ("competitor_scan", "analyse", {}, {"meanings": [{"number": 2, "meaning": "It may clear stock.", "question": "", "weight": "low"}]},
+     "every_change_once", FAIL),
+    ("competitor_scan", "analyse", {}, {"headline": "North Trail is 25 % cheaper"}, "figures_are_the_tables", FAIL),
+    ("competitor_scan", "analyse", {}, {"headline": "We should lower our prices"}, "nothing_proposed_or_alleged", FAIL),
+    ("competitor_scan", "analyse", {}, {"headline": "They sell counterfeit tents"}, "nothing_proposed_or_alleged", ESCALATE),
+    ("competitor_scan", "analyse", {}, {"headline": "Write to jo@x.example"}, "personal_data", FAIL),
+    ("competitor_scan", "analyse", {}, {"headline": "<iframe src=x> came"}, "no_markup", FAIL),
+    ("competitor_scan", "analyse", {"changes": [{**CHANGE, "match": "possible"}]}, {}, "sure_matches_only", NOTE),
+    ("competitor_scan", "analyse", {"changes": [{**CHANGE, "type": "map_breach"}]}, {}, "map_breach", ESCALATE),
+    ("competitor_scan", "digest", {}, {"lines": [{"competitor": "Else", "line": "They moved."}]}, "only_known_names", FAIL),
+    ("competitor_scan", "digest", {}, {"headline": "3 tents fell by 40 %"}, "only_known_names", FAIL),
+    ("inventory_signals", "", {}, {"narrative": "It sells 2.2 a day and 12 pieces are left."}, "figures_are_the_tables", FAIL),
+    ("inventory_signals", "", {}, {"question": "Will it last until 2026-12-24?"}, "figures_are_the_tables", FAIL),
+    ("inventory_signals", "", {}, {"question": "Should we lower the price?"}, "nothing_ordered_or_priced", FAIL),
+    ("inventory_signals", "", {}, {"narrative": "We have placed an order for it, 12 pieces."}, "nothing_ordered_or_priced", FAIL),
+    ("inventory_signals", "", {}, {"question": "<script>x</script> why?"}, "no_markup", FAIL),
+    ("inventory_signals", "", {}, {"confidence": 0.2}, "confidence", WARN),
+    ("inventory_signals", "", {"unit_cost": 200}, {}, "large_orders", ESCALATE),
+]  # fmt: skip
+SMS: list[tuple[dict[str, Any], dict[str, Any], str, Severity]] = [
+    ({}, {"sms_text": TEXTED["sms_text"] + " " + "x" * 300}, "sms_size", FAIL),
+    ({}, {"sms_text": TEXTED["sms_text"] + " \u201cnew\u201d"}, "sms_size", WARN),
+    ({"merge_tags": ["name:200"], "max_segments": 1}, {"sms_text": TEXTED["sms_text"] + " {{ name|default:'you' }}"}, "sms_size", FAIL),
+    ({}, {"sms_text": "We resole boots. https://fernweh.example/sole Reply STOP to opt out"}, "the_way_out", FAIL),
+    ({}, {"sms_text": "Fernweh: we resole boots. https://fernweh.example/sole"}, "the_way_out", FAIL),
+    ({}, {"sms_text": "Fernweh: we resole boots. https://else.example/sole Reply STOP to opt out"}, "links", FAIL),
+    ({}, {"sms_text": "Fernweh: <script>x</script> https://fernweh.example/sole Reply STOP to opt out"}, "no_markup", FAIL),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "step", "item", "answer", "rule", "severity"), CASES)
+def test_a_bad_answer_is_caught(
+    name: str, step: str, item: dict[str, Any], answer: dict[str, Any], rule: str, severity: Severity
+) -> None:  # fmt: skip
+    """One bad thing at a time, and as hard as it is bad."""
+    assert found(name, item, answer, step).get(rule) is severity
+
+
+@pytest.mark.parametrize(("item", "answer", "rule", "severity"), SMS)
+def test_a_bad_text_message_is_caught(item: dict[str, Any], answer: dict[str, Any], rule: str, severity: Severity) -> None:
+    """Segments, sender, the way out."""
+    assert found("email_sms", item, answer, good=(TEXTING, TEXTED)).get(rule) is severity
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in GOOD} - {"blog_drafts", "review_sentiment"}))
+def test_every_rule_has_a_bad_example_above(name: str) -> None:
+    """A rule that nothing was ever caught by might as well not be there."""
+    source = inspect.getsource(sys.modules[type_module(name)])
+    named = set(re.findall(r'Finding\(\s*"(\w+)"', source)) | set(re.findall(r'rule="(\w+)"', source))
+    across = {rule.__name__ for rule in workflow(name).night_rules}
+    shown = {case[4] for case in CASES if case[0] == name} | ({case[2] for case in SMS} if name == "email_sms" else set())
+    assert named - across - shown == set()
+
+
+def type_module(name: str) -> str:
+    workflow(name)
+    return f"overnight.workflows.{name}"
 
 
 def aspect(quote: str) -> list[dict[str, str]]:
@@ -94,8 +267,6 @@ def test_blog_drafts_catches(answer: dict[str, Any], rule: str, severity: Severi
 
 def test_two_drafts_that_are_the_same_text_are_both_marked() -> None:
     """Across the night, not within one answer."""
-    from overnight.workflow import NightRow
-
     rows = [
         NightRow(1, BRIEF, DRAFT),
         NightRow(2, BRIEF, {**DRAFT}),

@@ -31,9 +31,7 @@ def products(export: Path) -> list[dict[str, str]]:
     with export.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         if not {"Handle", "Title"} <= set(reader.fieldnames or ()):
-            raise NotAnExport(
-                f"{export} has no columns Handle and Title: it is no product export of Shopify. Nothing was written."
-            )
+            raise NotAnExport(f"{export} has no columns Handle and Title: it is no product export. Nothing was written.")
         found: dict[str, dict[str, str]] = {}
         options: dict[str, dict[str, list[str]]] = {}
         names: dict[str, dict[int, str]] = {}

@@ -45,13 +45,8 @@ def write(project: Path, name: str, *, owner: str) -> list[Path]:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - source files, not pages
     )
-    words = name.replace("_", " ")
-    facts = {
-        "name": name,
-        "title": words.capitalize(),
-        "model": "".join(part.capitalize() for part in name.split("_")),
-        "owner": owner,
-    }
+    model = "".join(part.capitalize() for part in name.split("_"))
+    facts = {"name": name, "title": name.replace("_", " ").capitalize(), "model": model, "owner": owner}
     texts = {path: environment.get_template(template).render(facts) for template, path in targets.items()}
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)

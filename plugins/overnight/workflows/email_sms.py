@@ -163,7 +163,7 @@ def sms_size(item: Campaign, answer: Message) -> Iterator[Finding]:
 def the_way_out(item: Campaign, answer: Message) -> Iterator[Finding]:
     """Who writes and how to stop it: without them a marketing message is against the law."""
     if item.channel == "sms":
-        if item.sender.casefold() not in answer.sms_text.casefold():
+        if not rules.holds_phrase(rules.URL.sub(" ", answer.sms_text), item.sender):
             yield Finding("the_way_out", Severity.FAIL, "The message does not say who writes.", "sms_text", item.sender)
         told = item.opt_out.casefold() in answer.sms_text.casefold()
         if item.kind == "marketing" and not (told or re.search(limits.of("messages")["opt_out"], answer.sms_text, re.IGNORECASE)):

@@ -17,7 +17,7 @@ from overnight.workflows._fields import Day, Number, QueueRow, Whole
 
 _FIGURE = re.compile(r"(?<![\w.])[+-]?\d+(?:[.,]\d+)*")
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
-_WINDOWS = re.compile(r"\b(?:7|30|60|90|28)[ -]days?\b")
+_WINDOWS = re.compile(r"(?<![\d.,])(?:7|30|60|90|28)[ -]days?\b")
 ROUNDING = 0.005  # a figure may be rounded, by so much of itself or by half a unit of what it is given in
 
 
