@@ -69,7 +69,7 @@ def test_the_kill_switch_has_a_name_and_a_reason_and_knows_the_workflows(night: 
     assert overnight(night, "stop", "blog_drafts", "--by", "Ada", "--reason", "odd").returncode == 0
     wrong = overnight(night, "stop", "blog_draft", "--by", "Ada", "--reason", "odd")
     assert wrong.returncode == 2
-    assert "there are blog_drafts, review_sentiment" in wrong.stdout
+    assert "there are ad_variants, ai_visibility" in wrong.stdout
     assert overnight(night, "stop", "blog_drafts").returncode == 2
     assert "re-armed by Ada" in overnight(night, "resume", "blog_drafts", "--by", "Ada", "--reason", "fine").stdout
     assert overnight(night, "verify").returncode == 0

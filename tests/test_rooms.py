@@ -130,7 +130,7 @@ def test_the_front_door_is_pinned() -> None:
     import overnight
 
     assert overnight.__all__ == [
-        "BatchOperator", "CheckOperator", "CollectOperator", "DeliverOperator", "DrainOperator", "ExportOperator",
+        "BatchOperator", "CheckOperator", "CollectOperator", "ComputeOperator", "DeliverOperator", "DrainOperator", "ExportOperator",
         "ValidateOperator", "morning", "nightly",
     ]  # fmt: skip
     with pytest.raises(AttributeError, match="front door opens to BatchOperator"):

@@ -227,6 +227,11 @@ class Workflow:
                 return step
         raise LookupError(f"{self.name} has no step {name!r}; it has {', '.join(step.name for step in self.steps)}")
 
+    def model_of(self, output: Mapping[str, Any]) -> type[BaseModel] | None:
+        """The answer model that an output was made by: the last step's whose fields are all there; None: it is all code's."""
+        models = [view.answer for view in reversed(self.asked())]
+        return next((model for model in models if set(model.model_fields) <= set(output)), None)
+
     @property
     def main(self) -> str:
         """The step whose answer the workflow declares: the last one that asks about single items."""

@@ -70,7 +70,8 @@ def test_only_a_persons_yes_changes_the_prompt_and_it_is_a_new_version(ledger: L
     assert prompts.load(workflow("blog_drafts")).hash == before.hash
     settled, version = lessons.adopt(ledger, lesson["id"], by="eve", rule="Begin in the rain, {{ 7*7 }}.", now=NOW)
     after = prompts.load(workflow("blog_drafts"))
-    assert version == after.hash != before.hash
+    assert after.hash != before.hash
+    assert version == prompts.version(workflow("blog_drafts"))
     assert after.system.rstrip().endswith("What reviewers taught us\n- Begin in the rain, {{ 7*7 }}."), (
         "a rule is text, not a template"
     )

@@ -77,7 +77,7 @@ def test_a_rework_goes_first_the_next_night_with_the_note_and_the_last_draft(blo
         (line,) = list(batches.lines(conn, batch_id))
     assert "Half of it, please." in line["content"]
     assert "<previous_answer>" in line["content"]
-    again.batch(batch_id)
+    again.chain([batch_id])
     again.validate()
     again.export()
     assert shown(again)[0]["rounds"] == 1

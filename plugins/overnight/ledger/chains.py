@@ -154,6 +154,16 @@ def standing(conn: Connection, night_id: int) -> list[Row]:
     return list({row["item_id"]: row for row in conn.execute(query).mappings()}.values())
 
 
+def last_input(conn: Connection, item_id: int, step: str) -> Any:
+    """What an item was given the last time it came to a step; None: the queued row, or it never came there."""
+    query = (
+        select(step_items.c.input)
+        .join(steps, steps.c.id == step_items.c.step_id)
+        .where(step_items.c.item_id == item_id, steps.c.name == step, step_items.c.input.is_not(None))
+    )
+    return conn.execute(query.order_by(steps.c.id.desc()).limit(1)).scalar()
+
+
 def old_inputs(conn: Connection, batch: Row) -> dict[int, Any]:
     """What the items of an earlier night's batch were given at its step."""
     query = select(step_items.c.item_id, step_items.c.input).where(step_items.c.step_id == batch["step_id"])

@@ -140,7 +140,8 @@ def _lock(conn: Connection, task: NightTask, night: Mapping[Any, Any], past: Seq
     """The past items as items of this arm, locked and planned in one breath: no queue ever sees them."""
     common: dict[str, Any] = {"workflow": task.workflow.name, "actor": task.actor, "now": utcnow()}
     rows = [
-        {"source": "replay", "source_ref": f"decision {d['id']}", "key": _key(d), "input": d["input"], "context": d["context"],
+        {"source": "replay", "source_ref": f"decision {d['id']}", "key": _key(d),
+         "input": _given(conn, task, d), "context": d["context"],
          "content_hash": hashlib.sha256(f"{task.run_id} {d['id']}".encode()).hexdigest(), "priority": 0}
         for d in past
     ]  # fmt: skip
@@ -151,6 +152,11 @@ def _lock(conn: Connection, task: NightTask, night: Mapping[Any, Any], past: Seq
     waiting = chains.asking(conn, step_id, ids)
     plan.first(conn, task, night, step_id, waiting, now=common["now"])
     transitions.move(conn, "night", [night["id"]], NightState.LOCKED, locked_at=common["now"], **common)
+
+
+def _given(conn: Connection, task: NightTask, decision: Mapping[str, Any]) -> Any:
+    """What the step was given when the draft was written: in a chain, more than the queued row."""
+    return chains.last_input(conn, decision["item_id"], task.workflow.step) or decision["input"]
 
 
 def _key(decision: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from overnight.ledger.chains import NIGHT
 from overnight.ledger.reviews import DECISIONS, DecisionRefused
 from overnight.review import showing
 from overnight.review.reasons import REASONS
@@ -86,6 +87,11 @@ def _refuse(kind: str, written: Written, item: Mapping[Any, Any] | None) -> None
         raise DecisionRefused(f"{written.reason[:40]!r} is no reason; choose one of the list. Nothing was decided.")
     if kind == "rework" and (code is None or not written.note.strip()):
         raise DecisionRefused("A rework needs a reason and a note: the next draft is written from them. Nothing was decided.")
+    if kind == "rework" and item is not None and item.get("source") == NIGHT:
+        raise DecisionRefused(
+            "This was the night's own question about all others: no other night can ask it again. Edit it, or approve it. "
+            "Nothing was decided."
+        )
     if kind == "edit" and item is None:
         raise DecisionRefused("A digest cannot be edited; approve it or send it back with a note. Nothing was decided.")
 
@@ -115,7 +121,10 @@ def edited(output: Mapping[str, Any], changed: Mapping[str, str], declared: Work
     from rapidfuzz.distance import Levenshtein
 
     try:
-        whole = declared.answer.model_validate({**output, **changed}).model_dump(mode="json")
+        model = declared.model_of(output)
+        made = {**output, **changed}
+        # What steps in code found stands beside the model's own fields and is kept as it is.
+        whole = {**made, **(model.model_validate(made).model_dump(mode="json") if model else {})}
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors(include_url=False)[:5])
         raise DecisionRefused(f"Your edit does not fit: {faults}. Nothing was decided.") from error
