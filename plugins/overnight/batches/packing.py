@@ -12,6 +12,7 @@ from typing import Any
 from overnight import prompts
 from overnight.batches import cost
 from overnight.batches.vendor import VendorFacts
+from overnight.validation import lexicon
 from overnight.workflow import Workflow
 
 
@@ -84,6 +85,26 @@ def key(workflow: Workflow, question: Question, content: str) -> str:
     """What was asked, of whom, under which prompt and schema: SHA-256. The rules judge anew whatever is used again."""
     parts = [workflow.name, question.vendor, question.model, question.prompt.hash, content]
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def apart(
+    workflow: Workflow,
+    question: Question,
+    asked: Sequence[Entry],
+    *,
+    alone: bool = False,
+    limits: Mapping[int, int] | None = None,
+) -> Iterator[Packed]:
+    """Requests of the workflow's size. An entry that gives orders to a machine shares a request with nobody (and none does,
+    with `alone`): a model that obeys it must not be able to reach another item's answer.
+    """
+    if workflow.pack == 1 or alone:
+        yield from pack(workflow, question, asked, 1, limits)
+        return
+    loud = [entry for entry in asked if lexicon.hits("injection", entry.content.replace("\\u003c", "<"))]
+    quiet = [entry for entry in asked if entry not in loud] if loud else asked
+    yield from pack(workflow, question, quiet, workflow.pack, limits)
+    yield from pack(workflow, question, loud, 1, limits)
 
 
 def pack(

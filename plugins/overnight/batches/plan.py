@@ -73,7 +73,7 @@ def first(conn: Connection, task: NightTask, night: Night, step_id: int, items: 
     wanted = packing.entries(task.workflow, asked, items)
     if task.workflow.reuse or _leads_on(task.workflow):
         wanted = _reuse(conn, task, night, step_id, wanted, items, made, now=now)
-    packed = list(packing.pack(task.workflow, asked, wanted, task.workflow.pack))
+    packed = list(packing.apart(task.workflow, asked, wanted))
     bought = _within(conn, task, night, step_id, packed, made)
     where = _Place(night["id"], step_id, batches.next_shard(conn, step_id), Purpose.FIRST, only_one=only_one)
     _write(conn, task, asked, where, bought, made, now=now)
@@ -97,7 +97,7 @@ def again(
     for alone in (False, True):
         part = [item for item in items if (item["id"] in told) == alone]
         wanted = packing.entries(task.workflow, asked, part, told)
-        packed += packing.pack(task.workflow, asked, wanted, 1 if alone else task.workflow.pack, limits)
+        packed += packing.apart(task.workflow, asked, wanted, alone=alone, limits=limits)
     bought = _within(conn, task, nights.get(conn, batch["home_night_id"]), batch["step_id"], packed, made)
     attempt = max(row["attempt"] for row in batches.of_shard(conn, batch)) + 1
     where = _Place(batch["home_night_id"], batch["step_id"], batch["shard"], purpose, attempt, not_before_at, only_one=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from overnight.sandbox import models
 from overnight.sandbox.asking import Ask
+from overnight.sandbox.gullible import GULLIBLE, obey, over_others
 from overnight.sandbox.models import _anything
 
 BAD = {"empty": "", "off_schema": '{"sorry": "this is not what you asked for"}', "refused": ""}
@@ -24,13 +25,21 @@ def answer(ask: Ask, outcome: str = "succeeded") -> str:
     if ask.schema is None:
         return f"You said: {ask.content[:200]}"
     if several := ask.entries():
-        answers = [{"number": number, "answer": json.loads(answer(one))} for number, one in several]
-        return json.dumps({"answers": answers}, ensure_ascii=False)
-    wanted = frozenset(ask.schema.get("properties", {}))
+        answers = [{"number": number, "answer": json.loads(answer(one) or "null")} for number, one in several]
+        deeds = {number: deed for number, one in several if (deed := GULLIBLE.deed(one))}
+        return json.dumps({"answers": over_others(answers, deeds)}, ensure_ascii=False)
+    honest = _honest(ask, ask.schema)
+    deed = GULLIBLE.deed(ask)
+    obeyed = obey(deed, honest, ask) if deed else honest
+    return json.dumps(obeyed, ensure_ascii=False) if obeyed is not None else ""
+
+
+def _honest(ask: Ask, schema: dict[str, Any]) -> Any:
+    wanted = frozenset(schema.get("properties", {}))
     for writer in _writers():
         if wanted >= writer.FITS:
-            return json.dumps(writer.write(ask), ensure_ascii=False)
-    return json.dumps(_anything.fill(ask.schema, ask.schema, seed=ask.content), ensure_ascii=False)
+            return writer.write(ask)
+    return _anything.fill(schema, schema, seed=ask.content)
 
 
 @cache

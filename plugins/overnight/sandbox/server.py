@@ -14,7 +14,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
-from overnight.sandbox import airtable_api, anthropic_api, control, gemini_api, google_api, notion_api, openai_api, shops
+from overnight.sandbox import (
+    airtable_api,
+    anthropic_api,
+    control,
+    gemini_api,
+    google_api,
+    gullible,
+    notion_api,
+    openai_api,
+    shops,
+)
 from overnight.sandbox.desk import Desk
 from overnight.sandbox.profiles import PROFILES, Dropped, Fault
 from overnight.sandbox.store import Pace, Store
@@ -43,6 +53,7 @@ def make_app(store: Store) -> Starlette:
             Route("/health", _health),
             Route("/control/misbehave", _misbehave, methods=["POST"]),
             Route("/control/behave", _behave, methods=["POST"]),
+            Route("/control/gullible", gullible.believe, methods=["POST"]),
             Route("/control/shops", shops.turn_the_day, methods=["POST"]),
             _mount("/anthropic", anthropic_api.ROUTES, store, anthropic_api.Refusal, _anthropic_error),
             _mount("/openai", openai_api.ROUTES, store, openai_api.Refusal, _openai_error),

@@ -24,10 +24,16 @@ class Hit:
 def _load(name: str) -> tuple[tuple[re.Pattern[str], str, str, str], ...]:
     data: dict[str, Any] = yaml.safe_load((include_dir() / "lexicons" / f"{name}.yaml").read_text(encoding="utf-8"))
     return tuple(
-        (re.compile(rf"(?<!\w)(?:{entry['match']})(?!\w)", re.IGNORECASE), entry["term"], group, entry["why"])
+        (_pattern(entry["match"], group), entry["term"], group, entry["why"])
         for group, entries in data["groups"].items()
         for entry in entries
     )
+
+
+def _pattern(match: str, group: str) -> re.Pattern[str]:
+    """Between the edges of words; terms of the group `anywhere` are in scripts that put no space between words."""
+    edged = match if group == "anywhere" else rf"(?<!\w)(?:{match})(?!\w)"
+    return re.compile(edged, re.IGNORECASE)
 
 
 @lru_cache(maxsize=16)

@@ -103,10 +103,18 @@ def injected(texts: Texts) -> Iterator[Finding]:
     for field, text in texts.items():
         if found := rules.active_markup(text):
             yield Finding("no_markup", Severity.FAIL, "Markup that could act when it is shown.", field, found)
+        yield from orders({field: text}, "The text")
         if found := rules.formula(text):
             yield Finding("no_formula", Severity.FAIL, "A spreadsheet would run this text.", field, found)
         if found := rules.prompt_leak(text):
             yield Finding("no_prompt", Severity.FAIL, "A piece of the instructions stands in the answer.", field, found)
+
+
+def orders(texts: Texts, whose: str = "The text that was queued") -> Iterator[Finding]:
+    """A text gives orders to a machine: whatever came of it, a person looks first."""
+    for field, text in texts.items():
+        for hit in lexicon.hits("injection", text)[:1]:
+            yield Finding("orders_to_a_machine", Severity.ESCALATE, f"{whose}: {hit.why}.", field, hit.found)
 
 
 def many(name: str, values: Sequence[str]) -> dict[str, str]:

@@ -152,6 +152,8 @@ def what_must_be_said(item: AdBrief, answer: AdCopy) -> Iterator[Finding]:
     ctas = _limits(item)["ctas"]
     if ctas and answer.cta not in ctas:
         yield Finding("what_must_be_said", Severity.FAIL, f"The button must be one of {', '.join(ctas)}.", "cta", answer.cta)
+    if not ctas and answer.cta:
+        yield Finding("what_must_be_said", Severity.FAIL, f"{item.platform} has no button of one's own.", "cta", answer.cta)
     for field, text in _texts(answer).items():
         if "://" in text or "www." in text:
             yield Finding("what_must_be_said", Severity.FAIL, "The address is the row's, not the text's.", field, text)

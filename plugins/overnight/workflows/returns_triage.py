@@ -135,6 +135,7 @@ def no_accusation(item: Return, answer: Triage) -> Iterator[Finding]:
     """The output never calls a customer a liar."""
     for hit in lexicon.hits("accusations", f"{answer.detail} {answer.fraud_evidence}"):
         yield Finding("no_accusation", Severity.FAIL, f"An accusation: {hit.why}.", "detail", hit.found)
+    yield from wording.orders({"comment": item.comment})
     yield from wording.injected({"detail": answer.detail, "fraud_evidence": answer.fraud_evidence})
     yield from wording.personal_data({"detail": answer.detail, "fraud_evidence": answer.fraud_evidence})
 

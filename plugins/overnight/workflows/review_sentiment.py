@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from overnight.validation import lexicon, rules
+from overnight.validation import lexicon, rules, wording
 from overnight.workflow import Expectation, Finding, Mode, Review, Severity, Workflow, scalars
 
 LOW_CONFIDENCE = 0.6
@@ -112,13 +112,29 @@ def no_personal_data(item: ReviewItem, answer: ReviewLabel) -> Iterator[Finding]
             yield Finding("no_personal_data", Severity.WARN, "A quote holds an e-mail address or a phone number.", "aspects")
 
 
+def orders_to_a_machine(item: ReviewItem, answer: ReviewLabel) -> Iterator[Finding]:
+    """A review that speaks to a model may have been obeyed; no text of the answer carries what it asked for."""
+    yield from wording.orders({"title": item.title, "body": item.body})
+    quotes = wording.many("quote", [aspect.quote for aspect in answer.aspects])
+    said = {"competitor_mention": answer.competitor_mention or "", "feature_request": answer.feature_request or ""}
+    yield from wording.injected({**said, **quotes})
+
+
 WORKFLOW = Workflow(
     name="review_sentiment",
     title="Review sentiment",
     item=ReviewItem,
     answer=ReviewLabel,
     id_field="review_id",
-    rules=(quotes_are_verbatim, score_agrees, safety_words, stars_against_text, confidence, no_personal_data),
+    rules=(
+        quotes_are_verbatim,
+        score_agrees,
+        safety_words,
+        stars_against_text,
+        confidence,
+        no_personal_data,
+        orders_to_a_machine,
+    ),
     expectations=(
         Expectation("ExpectColumnValuesToBeUnique", {"column": "key"}, Severity.FAIL),
         Expectation("ExpectColumnValuesToBeBetween", {"column": "score", "min_value": -1, "max_value": 1}, Severity.FAIL),
