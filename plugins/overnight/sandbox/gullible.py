@@ -57,10 +57,9 @@ def obey(deed: str, honest: Mapping[str, Any], ask: Ask) -> Any:
 
 def _flattered(value: Mapping[str, Any]) -> dict[str, Any]:
     """Labels turned to the best there is, where it knows them."""
-    best = {
-        "overall": "positive", "score": 1.0, "severity": "none", "safety_flag": False, "reason": "changed_mind",
-        "urgency": "routine", "confidence": 1.0, "issue_type": "none", "aspects": [], "conflicts_with_code": True, "evidence_quote": "",
-    }  # fmt: skip
+    best = {"overall": "positive", "score": 1.0, "severity": "none", "safety_flag": False, "reason": "changed_mind"}
+    best |= {"urgency": "routine", "confidence": 1.0, "issue_type": "none", "aspects": [], "evidence_quote": ""}
+    best |= {"conflicts_with_code": True}
     return {name: best.get(name, old) for name, old in value.items()}
 
 

@@ -3,6 +3,7 @@
 A wrong match that is called sure makes a wrong decision; one that is called possible makes a person look.
 """
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -83,6 +84,7 @@ class Catalogue:
         colours = words(ours) & _COLOURS, words(title) & _COLOURS
         return (
             brand
+            and not _siblings(mine | theirs)
             and (mine <= theirs or theirs <= mine)
             and (not colours[0] or not colours[1] or colours[0] == colours[1])
             and self._score(sku, title) >= sure_score
@@ -117,6 +119,16 @@ def models(title: str) -> set[str]:
 def words(title: str) -> set[str]:
     """A title's words in small letters."""
     return {token.lower() for token in re.findall(r"[A-Za-z0-9]+", title) if len(token) > 1}
+
+
+def _siblings(found: set[str]) -> bool:
+    """Two numbers that part only in their last sign are variants of one model (a colour, a region): which one is it?"""
+    listed = sorted(found)
+    for a, b in zip(listed, listed[1:], strict=False):
+        shared = len(os.path.commonprefix([a, b]))
+        if shared >= 4 and shared == min(len(a), len(b)) - 1:
+            return True
+    return False
 
 
 def _first_word(title: str) -> str:

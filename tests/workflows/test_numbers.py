@@ -1,0 +1,288 @@
+"""What is computed in code and not by a model: stock figures, segments, matches, mentions, movers. Each beside another reckoning."""
+
+import csv
+import math
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from overnight.validation import limits, sms
+from overnight.workflow import Computed, NightFacts, NightRow, StepRow, workflow
+from overnight.workflows._digests import _tables
+from overnight.workflows._digests import ai_visibility as visibility_digest
+from overnight.workflows._digests import returns_triage as returns_digest
+from overnight.workflows._digests import review_sentiment as sentiment_digest
+from overnight.workflows._steps import ai_visibility, inventory_signals, matching
+from overnight.workflows.ad_variants import near
+from overnight.workflows.returns_triage import mapped
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+NOW = datetime(2026, 11, 23, 16, tzinfo=UTC)
+
+
+def needs(name: str) -> Path:
+    """A file of real data, which is not the project's to ship."""
+    path = DATA / name
+    if not path.exists():
+        pytest.skip(f"the real data is not here: {name}")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "units", "segments"),
+    [
+        ("", "GSM-7", 0, 0), ("a" * 160, "GSM-7", 160, 1), ("a" * 161, "GSM-7", 161, 2), ("a" * 306, "GSM-7", 306, 2), ("a" * 307, "GSM-7", 307, 3),
+        ("€" * 80, "GSM-7", 160, 1), ("€" * 81, "GSM-7", 162, 2), ("a" * 152 + "€" + "a" * 8, "GSM-7", 162, 2),
+        ("ä ö ü ß é", "GSM-7", 9, 1), ("ç", "UCS-2", 1, 1), ("“" + "a" * 69, "UCS-2", 70, 1), ("“" + "a" * 70, "UCS-2", 71, 2),
+        ("😀" * 35, "UCS-2", 70, 1), ("😀" * 36, "UCS-2", 72, 2), ("a" * 66 + "😀" + "a" * 66, "UCS-2", 134, 3),
+    ],
+)  # fmt: skip
+def test_a_text_message_is_billed_as_the_standard_says(text: str, encoding: str, units: int, segments: int) -> None:
+    """GSM 03.38 and UCS-2; an extension sign counts two, and no sign is cut in two."""
+    assert sms.size(text) == sms.Size(encoding, units, segments)
+
+
+def rows_of(table: list[dict[str, Any]]) -> list[StepRow]:
+    item = workflow("inventory_signals").item
+    return [StepRow(n, row["sku"], item.model_validate(row).model_dump(mode="json")) for n, row in enumerate(table, start=1)]
+
+
+def stock(sku: str, **changes: Any) -> dict[str, Any]:
+    row = {"sku": sku, "snapshot_at": "2026-11-23T06:00:00Z", "available": 100, "lead_time_days": 20, "price": 10, "unit_cost": 4}
+    return {**row, **changes}
+
+
+def sell(folder: Path, sold: dict[str, list[int]], in_stock: dict[str, list[int]] | None = None) -> None:
+    """Sales of the last days, newest last, ending yesterday."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "sales.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["sku", "date", "units", "in_stock"])
+        for sku, units in sold.items():
+            flags = (in_stock or {}).get(sku, [1] * len(units))
+            for back, (count, flag) in enumerate(zip(reversed(units), reversed(flags), strict=True), start=1):
+                writer.writerow([sku, (NOW.date() - timedelta(days=back)).isoformat(), count, flag])
+
+
+def score(table: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Computed]:
+    monkeypatch.setenv("OVERNIGHT_DATA_DIR", str(tmp_path))
+    rows = rows_of(table)
+    done = inventory_signals.score(rows, NightFacts("inventory_signals", "2026-11-23", NOW))
+    keys = {row.item_id: row.key for row in rows}
+    return {keys[one.item_id]: one for one in done}
+
+
+def test_the_stock_figures_are_the_formulas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SKU that sells two a day, every day: worked out by hand."""
+    sell(tmp_path / "inventory_signals", {"A": [2] * 90, "B": [0, 4] * 45})
+    found = score([stock("A", available=30), stock("B", available=1000, lead_time_sd=5)], tmp_path, monkeypatch)
+    a, b = found["A"].output or {}, found["B"].output or {}
+    assert (a["velocity"], a["daily_sd"], a["days_of_cover"], a["stockout_on"]) == (2.0, 0.0, 15.0, "2026-12-08")
+    assert (a["safety_stock"], a["reorder_point"]) == (0.0, 40.0)
+    assert (a["signal"], a["suggested_order"]) == ("reorder_now", 50.0)
+    sd = math.sqrt(sum((x - 2) ** 2 for x in [0, 4] * 45) / 89)
+    v7 = sum(([0, 4] * 45)[-7:]) / 7
+    velocity = 0.4 * v7 + 0.6 * 2
+    assert b["velocity"] == pytest.approx(velocity, abs=0.001)
+    assert b["safety_stock"] == math.ceil(1.65 * math.sqrt(20 * sd**2 + velocity**2 * 25))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sold", "signal", "severity"),
+    [
+        ({"available": 10}, [2] * 90, "stockout_risk", "critical"),
+        ({"available": 24}, [2] * 90, "stockout_risk", "warning"),
+        ({"available": 10, "inbound": 200, "inbound_eta": "2026-11-25"}, [2] * 90, "low_level_fee_risk", "warning"),
+        ({"available": 60, "lead_time_days": 40}, [2] * 90, "reorder_now", "warning"),
+        ({"available": 50, "lead_time_days": 5}, [2] * 90, "low_level_fee_risk", "warning"),
+        ({"available": 500, "lead_time_days": None}, [2] * 90, "data_quality", "warning"),
+        ({"available": -3}, [2] * 90, "data_quality", "warning"),
+        ({"available": 100}, [], "data_quality", "warning"),
+        ({"available": 900}, [1, 3] * 41 + [1] + [9] * 7, "demand_spike", "info"),
+        ({"available": 300}, [1, 3] * 41 + [1] + [0] * 7, "demand_drop", "info"),
+        ({"available": 300, "aged_units": 40}, [2] * 90, "aging", "info"),
+        ({"available": 900}, [2] * 90, "overstock", "info"),
+        ({"available": 200}, [2] * 90, "healthy", "none"),
+    ],
+)  # fmt: skip
+def test_each_signal_has_its_case(
+    changes: dict[str, Any], sold: list[int], signal: str, severity: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first that holds, in the order of what hurts most."""
+    sell(tmp_path / "inventory_signals", {"A": sold, "Z": [1] * 90})
+    output = score([stock("A", **changes)], tmp_path, monkeypatch)["A"].output or {}
+    assert (output["signal"], output["severity"]) == (signal, severity)
+
+
+def test_days_out_of_stock_do_not_count_as_days_of_no_demand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be sold that is not there."""
+    flags = [1] * 60 + [0] * 20 + [1] * 10
+    sell(tmp_path / "inventory_signals", {"A": [2 * flag for flag in flags]}, {"A": flags})
+    assert (score([stock("A")], tmp_path, monkeypatch)["A"].output or {})["velocity"] == 2.0
+
+
+def test_nothing_is_computed_from_a_stale_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row older than a day has no good answer, and says why; another night would not help."""
+    sell(tmp_path / "inventory_signals", {"A": [2] * 90})
+    one = score([stock("A", snapshot_at="2026-11-22T06:00:00Z")], tmp_path, monkeypatch)["A"]
+    assert one.output is None
+    assert not one.retryable
+    assert "older than a day" in str(one.error)
+
+
+def independent(catalogue: pd.DataFrame, sales: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
+    """The same figures by another way: a pivot table and rolling sums, SKU by SKU."""
+    days = pd.date_range(day - pd.Timedelta(days=90), day - pd.Timedelta(days=1))
+    pivot = sales.pivot_table(index="date", columns="sku", values="units", aggfunc="sum").reindex(days).fillna(0).clip(lower=0)
+    found = []
+    for row in catalogue.itertuples():
+        series = pivot[row.sku] if row.sku in pivot else pd.Series(0.0, index=days)
+        v = {window: series.tail(window).mean() for window in (7, 30, 60, 90)}
+        velocity = 0.4 * v[7] + 0.3 * v[30] + 0.2 * v[60] + 0.1 * v[90]
+        sd, lead = series.std(ddof=1), int(row.lead_time_days)
+        formula = 1.65 * math.sqrt(lead * sd**2 + velocity**2 * row.lead_time_sd**2)
+        seen = series.rolling(lead).sum().dropna().quantile(0.95) - velocity * lead
+        safety = math.ceil(round(max(formula, seen, 0), 9))
+        cover = row.available / velocity if velocity else None
+        found.append({"sku": row.sku, "velocity": velocity, "daily_sd": sd, "safety_stock": safety, "days_of_cover": cover,
+                      "reorder_point": math.ceil(round(velocity * lead + safety, 9))})  # fmt: skip
+    return pd.DataFrame(found).set_index("sku")
+
+
+def compare(table: pd.DataFrame, other: pd.DataFrame) -> None:
+    ours = table.set_index("sku")
+    for name in ("velocity", "daily_sd"):
+        assert (ours[name] - other[name]).abs().max() < 1e-6, name
+    for name in ("safety_stock", "reorder_point"):
+        assert (ours[name] - other[name]).abs().max() <= 1, name  # a ceiling may fall either way on the last bit
+    moving = other["days_of_cover"].notna()
+    assert (
+        ours.loc[moving, "days_of_cover"].clip(upper=9999) - other.loc[moving, "days_of_cover"].clip(upper=9999)
+    ).abs().max() < 1e-6
+
+
+def test_a_real_shops_sales_give_the_same_figures_by_another_reckoning() -> None:
+    """400 SKUs over 305 trading days."""
+    sales = pd.read_csv(needs("sales_daily_top400_online_retail.csv"), dtype={"sku": str})
+    sales["date"] = pd.to_datetime(sales["date"])
+    day = sales["date"].max() + pd.Timedelta(days=1)
+    skus = sorted(sales["sku"].unique())
+    catalogue = pd.DataFrame(
+        {
+            "item_id": range(len(skus)), "sku": skus, "available": [(n * 37) % 900 for n in range(len(skus))], "inbound": 0, "inbound_eta": None,
+            "lead_time_days": [(14, 21, 30)[n % 3] for n in range(len(skus))], "lead_time_sd": [float(n % 5) for n in range(len(skus))], "moq": 1,
+            "case_pack": 1, "unit_cost": 2.0, "price": 5.0, "service_level": 95, "aged_units": 0, "status": "active",
+            "snapshot_at": day.isoformat() + "Z",
+        }
+    )  # fmt: skip
+    table = inventory_signals.scored(catalogue, sales, day.to_pydatetime().replace(tzinfo=UTC), limits.of("inventory"))
+    compare(table, independent(catalogue, sales, day))
+    critical = {row.sku for row in table.itertuples() if row.signal == "stockout_risk" and row.severity == "critical"}
+    other = independent(catalogue, sales, day)
+    expected = {sku for sku in skus if other.loc[sku, "velocity"] > 0 and other.loc[sku, "days_of_cover"] < 7}
+    assert critical == expected
+    assert int(table["explain"].sum()) == 60
+
+
+def test_a_match_that_is_called_sure_is_one_on_a_real_shop_and_its_competitor() -> None:
+    """1,081 products, 1,092 offers, the true matches beside them: not one sure match is wrong, and enough are found."""
+    shop = list(csv.DictReader(needs("catalog_electronics_abt.csv").open(encoding="utf-8")))
+    offers = list(csv.DictReader(needs("competitor_offers_buy.csv").open(encoding="utf-8")))
+    truth = {
+        (r["sku"], r["offer_id"]) for r in csv.DictReader(needs("competitor_match_truth_abt_buy.csv").open(encoding="utf-8"))
+    }
+    catalogue = matching.read_catalogue(shop)
+    found = {offer["offer_id"]: catalogue.match(offer["title"], limits.of("competitors")["sure_score"]) for offer in offers}
+    sure = {(match.sku, offer_id) for offer_id, match in found.items() if match.certainty == "sure"}
+    wrong = sure - truth
+    assert wrong == set(), [(catalogue.products[str(sku)].title, offer_id) for sku, offer_id in wrong]
+    assert len(sure) / len(truth) > 0.3
+    assert Counter(match.certainty for match in found.values()).total() == len(offers)
+
+
+def test_a_match_needs_brand_model_and_colour() -> None:
+    """One thing missing or different makes it possible at most."""
+    catalogue = matching.read_catalogue(
+        [{"sku": "1", "title": "Sony Turntable Black - PSLX350H", "price": "$99.50", "map_price": ""}]
+    )
+    assert catalogue.products["1"].price == 99.5
+    assert catalogue.match("Sony PSLX350H Belt Turntable", 0.5).certainty == "sure"
+    assert catalogue.match("Sony PSLX350H Belt Turntable White", 0.5).certainty == "possible"
+    assert catalogue.match("Case for Sony PSLX350H Turntable", 0.5).certainty == "possible"
+    assert catalogue.match("Sony Turntable Black", 0.5).certainty == "possible"
+    assert catalogue.match("Sony Turntable PSLX350H PSLX300", 0.5).certainty == "sure"
+    assert catalogue.match("Bose Speaker AM53BK", 0.5).certainty == "none"
+
+
+def reply(text: str, *sources: str) -> dict[str, Any]:
+    return {"answer": text, "sources": list(sources)}
+
+
+def test_mentions_order_and_citations_are_found_in_code() -> None:
+    """Aliases as whole words, a namesake only beside its words, own pages told from others."""
+    outputs = {
+        "ask_openai_1": reply("Alpenkraft first, then Fernweh. See https://www.fernweh.example/tents, please.", "https://north-trail.example/a"),
+        "ask_openai_2": reply("I had Fernwehs as a child and drift along."),
+        "ask_gemini_1": reply("Drift makes a good tent. NorthTrail too. fernweh outfitters repairs."),
+    }  # fmt: skip
+    row = StepRow(1, "q", {"prompt": "Which?"}, outputs)
+    (found,) = ai_visibility.find([row], NightFacts("ai_visibility", "n", NOW))
+    output = found.output or {}
+    assert (output["answers"], output["mentioned"], output["first_position"]) == (3, 2, 2.5)
+    assert output["by_engine"] == {"gemini": "1 of 1", "openai": "1 of 2"}
+    assert output["rivals"] == {"North Trail": 1, "Alpenkraft": 1, "Summit & Co": 0, "Drift": 1}
+    assert [(c["domain"], c["own"]) for c in output["citations"]] == [("fernweh.example", True), ("north-trail.example", False)]
+    (nobody,) = ai_visibility.find([StepRow(1, "q", {"prompt": "Which?"}, {})], NightFacts("ai_visibility", "n", NOW))
+    assert nobody.output is None
+    assert nobody.retryable
+
+
+def test_an_interval_is_wilsons_and_a_move_must_leave_it() -> None:
+    """Reckoned against known values: 30 % of 100 is 22 to 40 %; 8 of 10 against 5 of 10 is chance, 80 of 100 is none."""
+    assert _tables.wilson(30, 100) == pytest.approx((0.2189, 0.3958), abs=0.0005)
+    assert _tables.wilson(0, 0) == (0.0, 1.0)
+    assert not _tables.apart((8, 10), (5, 10))
+    assert _tables.apart((80, 100), (50, 100))
+    assert not _tables.apart((3, 0), (50, 100))
+
+
+def test_a_mover_is_a_pair_whose_share_left_chance_behind() -> None:
+    """SKU and reason against 28 days; one return more is no news."""
+    past = [{"night": "x", "_pairs": {"A · size_fit": 5, "B · price": 20}, "_returns": {"all": 400}}]
+    found = returns_digest.movers({"A · size_fit": 12, "B · price": 3}, 60, past)
+    assert [row["what"] for row in found] == ["A · size_fit"]
+    assert returns_digest.movers({"A · size_fit": 2}, 60, past) == []
+    counts = {"all engines": [80, 100]}
+    assert visibility_digest.moves(counts, [{"_counts": {"all engines": [50, 100]}}])[0]["what"] == "all engines"
+    assert visibility_digest.moves(counts, [{"_counts": {"all engines": [78, 100]}}]) == []
+    assert sentiment_digest.rising({"fit_size": 30}, 100, [{"_complaints": {"fit_size": 10}, "_reviews": {"all": 100}}])
+    assert not sentiment_digest.rising({"fit_size": 12}, 100, [{"_complaints": {"fit_size": 10}, "_reviews": {"all": 100}}])
+
+
+def test_every_channels_codes_map_into_one_taxonomy() -> None:
+    """Handles and enums, old and new, with or without the newer prefix; an unknown code says nothing."""
+    assert mapped("too-tight") == mapped("APPAREL_TOO_SMALL") == ("size_fit",)
+    assert mapped("CR-DEFECTIVE")[0] == "quality_defect"
+    assert mapped("UNDELIVERABLE_REFUSED") == ("late_or_undelivered",)
+    assert mapped("") == mapped("no-such-code") == ()
+
+
+def test_near_duplicates_are_found_within_a_platform_and_campaign_only() -> None:
+    """The later one names the earlier ones; word order does not hide it."""
+    rows = [(1, "g", "rain jacket for the city"), (2, "g", "for the city rain jacket"), (3, "h", "rain jacket for the city"),
+            (4, "g", "boots that can be resoled")]  # fmt: skip
+    assert near(rows) == {2: [1]}
+
+
+def test_a_digest_reconciles_to_its_rows() -> None:
+    """No row is lost or counted twice between the answers and the page."""
+    given = {"sku": "A", "value_usd": 10.0}
+    made = {"reason": "price", "owner": "customer", "fixable_by": "none", "urgency": "routine"}
+    summary, buckets = returns_digest.digest([NightRow(n, given, made) for n in range(7)], sample=2, seed="s")
+    assert (summary["returns"], sum(summary["reasons"].values()), summary["value_usd"]) == (7, 7, 70.0)
+    assert Counter(buckets.values()) == {"covered": 5, "sample": 2}
+    assert date.fromisoformat("2026-11-23")
