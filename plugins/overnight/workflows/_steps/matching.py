@@ -3,7 +3,7 @@
 A wrong match that is called sure makes a wrong decision; one that is called possible makes a person look.
 """
 
-import os
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -123,9 +123,10 @@ def words(title: str) -> set[str]:
 
 def _siblings(found: set[str]) -> bool:
     """Two numbers that part only in their last sign are variants of one model (a colour, a region): which one is it?"""
-    listed = sorted(found)
-    for a, b in zip(listed, listed[1:], strict=False):
-        shared = len(os.path.commonprefix([a, b]))
+    from rapidfuzz.distance import Prefix
+
+    for a, b in itertools.pairwise(sorted(found)):
+        shared = Prefix.similarity(a, b)
         if shared >= 4 and shared == min(len(a), len(b)) - 1:
             return True
     return False
