@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import ours, servers
+from benchmarks import peers, servers
 from benchmarks.memory import Memory
 
 DAY = pd.Timestamp("2018-01-01")
@@ -118,7 +118,7 @@ def night(catalogue: pd.DataFrame, sales: pd.DataFrame) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as name, servers.vendor(Path(name)) as vendor:
         folder = Path(name)
-        os.environ |= ours.connections(vendor)
+        peers.connect(vendor.url)
         os.environ |= {
             "OVERNIGHT_QUEUE_DIR": name,
             "OVERNIGHT_DATA_DIR": str(folder / "data"),
