@@ -1,0 +1,150 @@
+"""Reading other people's pages: politely, small, and never the house's own network."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from overnight.services.settings import ServiceError
+from overnight.services.web import MAX_BYTES, USER_AGENT, NotAllowed, Web
+from overnight.workflows._steps import competitor_scan
+
+
+class Site(BaseHTTPRequestHandler):
+    """A site with a robots.txt, pages that move, one that is too large, one that is broken."""
+
+    seen: list[tuple[str, str]]
+    robots = (200, "User-agent: *\nDisallow: /private/\n\nUser-agent: OvernightScan\nDisallow: /ours/\n")
+
+    def do_GET(self) -> None:
+        path = "/" + self.path.partition("://")[2].partition("/")[2] if "://" in self.path else self.path
+        self.seen.append((path, self.headers.get("User-Agent", "")))
+        answers: dict[str, tuple[int, str]] = {"/robots.txt": self.robots, "/page": (200, "<p>words</p>"), "/broken": (500, ""),
+                                               "/large": (200, "x" * (MAX_BYTES + 1))}  # fmt: skip
+        moves = {"/moved": "/page", "/round": "/round", "/inside": "http://127.0.0.1:9/secret", "/to-private": "/ours/x"}
+        if path in moves:
+            self.send_response(302)
+            self.send_header("Location", moves[path])
+            self.end_headers()
+            return
+        status, text = answers.get(path, (404, ""))
+        self.send_response(status)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Site]]:
+    """The site, reached as the web is reached through a proxy."""
+    kind = type("OneSite", (Site,), {"seen": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    proxy = {"conn_type": "generic", "extra": {"proxy": f"http://127.0.0.1:{server.server_port}", "per_second": 500}}
+    monkeypatch.setenv("AIRFLOW_CONN_OVERNIGHT_WEB", json.dumps(proxy))
+    yield kind
+    server.shutdown()
+
+
+def test_robots_is_asked_once_and_kept_to_under_our_own_name(site: type[Site]) -> None:
+    """The rules for our name win over those for all; a redirect is asked about, too."""
+    with Web() as web:
+        assert web.read("http://a.example/page").text == "<p>words</p>"
+        assert web.read("http://a.example/moved").url == "http://a.example/page"
+        for url in ("http://a.example/ours/x", "http://a.example/to-private"):
+            with pytest.raises(NotAllowed, match="robots.txt"):
+                web.read(url)
+    assert [path for path, _ in site.seen].count("/robots.txt") == 1
+    assert not [path for path, _ in site.seen if path.startswith("/ours")]
+    assert {agent for _, agent in site.seen} == {USER_AGENT}
+
+
+def test_without_a_readable_robots_nothing_is_read_and_without_one_everything_may_be(site: type[Site]) -> None:
+    """RFC 9309: unreachable is a no, not there is a yes."""
+    site.robots = (503, "")
+    with Web() as web, pytest.raises(ServiceError, match=r"robots\.txt cannot be read"):
+        web.read("http://b.example/page")
+    site.robots = (404, "")
+    with Web() as web:
+        assert web.read("http://b.example/page").status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("/large", "larger than"), ("/broken", "answers with 500"), ("/gone", "answers with 404"), ("/round", "redirects")],
+)
+def test_a_page_that_cannot_be_read_says_why(site: type[Site], path: str, words: str) -> None:
+    """Each in words for the review."""
+    with Web() as web, pytest.raises(ServiceError, match=words):
+        web.read(f"http://c.example{path}")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8080/admin", "http://localhost/", "http://10.0.0.5/", "http://169.254.169.254/latest/meta-data", "http://[::1]/",
+            "file:///etc/passwd", "ftp://a.example/x", "gopher://x"],
+)  # fmt: skip
+def test_a_row_cannot_make_us_read_the_houses_own_network(url: str) -> None:
+    """Without a proxy, which would keep that itself: private, local and link-local addresses are refused before a byte is sent."""
+    with Web() as web, pytest.raises(NotAllowed):
+        web.read(url)
+
+
+def test_offers_are_read_from_what_a_page_says_of_itself() -> None:
+    """Lists, graphs and single products; a broken script and a page without any are no error."""
+    from overnight.services.web import Page
+
+    product = {"@type": ["Product", "Thing"], "name": "Tent", "sku": "t1",
+               "offers": [{"price": "1.299,00", "priceCurrency": "EUR", "availability": "https://schema.org/OutOfStock"}]}  # fmt: skip
+    listed = {"@graph": [{"@type": "ItemList", "itemListElement": [{"@type": "ListItem", "item": product}]}]}
+    text = f'<html><script type="application/ld+json">{json.dumps(listed)}</script><script type="application/ld+json">{{broken</script></html>'
+    (offer,) = competitor_scan.offers(Page("http://x.example/t", 200, text))
+    assert (offer["title"], offer["price"], offer["currency"], offer["available"]) == ("Tent", 1299.0, "EUR", False)
+    assert list(competitor_scan.offers(Page("http://x.example/t", 200, "<p>no data</p>"))) == []
+    assert list(competitor_scan.offers(Page("http://x.example/t", 200, ""))) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        ([10, 20, 30, 40], [0, 0, 0, 0], "every price is nought"),
+        ([10, 20, 30, 40, 50], [10], "most products are gone at once"),
+        ([10, 20, 30, 40], [10, 20, 30, 41], ""),
+    ],
+)
+def test_a_reading_that_cannot_be_right_is_called_so(before: list[float], now: list[float], said: str) -> None:
+    """A block, a decoy or a new design must not look like a price war."""
+    from overnight.validation import limits
+
+    def pages(prices: list[float]) -> dict[str, Any]:
+        made = [{"id": str(n), "title": f"T{n}", "price": p, "currency": "EUR", "available": True} for n, p in enumerate(prices)]
+        return {"pages": [{"url": "u", "error": "", "offers": made, "text": [], "at": "t"}]}
+
+    assert competitor_scan._trap(pages(before), pages(now), limits.of("competitors")) == said
+
+
+def test_a_jump_or_another_currency_is_doubtful_and_a_small_change_is_none() -> None:
+    """Below the threshold nothing is told, unless it crosses our own price."""
+    from overnight.validation import limits
+    from overnight.workflows._steps import matching
+
+    limit = limits.of("competitors")
+    ours = matching.read_catalogue([{"sku": "1", "title": "Acme Tent AT900", "price": "100", "map_price": ""}])
+
+    def changes(was: float, now: float, currency: str = "EUR", title: str = "Other Tent") -> list[dict[str, Any]]:
+        def one(price: float, money: str) -> dict[str, Any]:
+            offer = {"id": "1", "title": title, "price": price, "currency": money, "available": True, "url": "u"}
+            return {"url": "u", "error": "", "offers": [offer], "text": [], "at": "t"}
+
+        return list(competitor_scan._offers_compared(one(was, "EUR"), one(now, currency), ours, limit))
+
+    assert changes(100, 97) == []
+    assert changes(100, 90)[0]["type"] == "price_down"
+    assert changes(100, 10)[0]["doubtful"].startswith("a jump")
+    assert changes(100, 80, "USD")[0]["doubtful"] == "the currency changed"
+    assert changes(101, 99, title="Acme Tent AT900")[0]["match"] == "sure"
