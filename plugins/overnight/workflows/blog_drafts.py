@@ -1,7 +1,7 @@
 """Blog drafts: 5 to 15 briefs a night, each reviewed by a person for 5 to 10 minutes.
 
 Facts, links and sources come from the brief alone; lengths, headings, links, numbers and claims are checked in code.
-Limits with their sources: docs/workflows/blog_drafts.md.
+Limits with their sources: include/prompts/blog_drafts/doc.md.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

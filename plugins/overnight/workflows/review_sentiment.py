@@ -1,7 +1,7 @@
 """Review sentiment: 500 to 5,000 reviews a night, read as one digest with exceptions and a sample.
 
 The model labels; numbers are counted in code. Every quote must stand in the review letter by letter, and safety words are
-matched in code whatever the label says. Fields, taxonomy and checks: docs/workflows/review_sentiment.md.
+matched in code whatever the label says. Fields, taxonomy and checks: include/prompts/review_sentiment/doc.md.
 """
 
 from collections.abc import Iterator
