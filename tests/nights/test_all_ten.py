@@ -34,7 +34,9 @@ def test_all_workflows_close_in_one_evening_and_the_books_balance(tmp_path: Path
             assert night["outcomes"]["inside"] == night["outcomes"]["carried_over"] == 0, (name, night["outcomes"])
             assert night["outcomes"]["staged"] > 0
         # The alerts are those that the samples are meant to raise: returns that could not wait.
-        assert {(name, a["kind"]) for name, night in nights.items() for a in night["alerts"]} == {("returns_triage", "urgent_rows")}
+        assert {(name, a["kind"]) for name, night in nights.items() for a in night["alerts"]} == {
+            ("returns_triage", "urgent_rows")
+        }
         shown = said.getvalue()
         for name in ("competitor_scan", "ai_visibility", "ad_variants", "inventory_signals"):
             for step in workflow(name).steps:

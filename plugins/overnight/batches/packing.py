@@ -101,8 +101,11 @@ def apart(
     if workflow.pack == 1 or alone:
         yield from pack(workflow, question, asked, 1, limits)
         return
-    loud = [entry for entry in asked if lexicon.hits("injection", entry.content.replace("\\u003c", "<"))]
-    quiet = [entry for entry in asked if entry not in loud] if loud else asked
+    loud, quiet = list[Entry](), list[Entry]()
+    for entry in asked:
+        # A plain < is ours, a tag of the request; the data's own are escaped.
+        said = entry.content.replace("<", " ").replace("\\u003c", "<").replace("\\u003e", ">")
+        (loud if lexicon.hits("injection", said) else quiet).append(entry)
     yield from pack(workflow, question, quiet, workflow.pack, limits)
     yield from pack(workflow, question, loud, 1, limits)
 

@@ -16,13 +16,15 @@ from overnight.tasks import open_task
 
 NEXT = "next"
 """The XCom under which a shard of a chain says which batch goes on with its items."""
+NOTHING = 0
+"""No batch follows. Not None: Airflow takes an XCom of None for one that is missing, and fails the task that asks for it."""
 
 
 class BatchOperator(BaseOperator):
     """Bring one shard to its end; returns the counts of its answers by state, and under the key `next` where its chain goes on.
 
     Args:
-        batch_id: the shard's first batch. None: the step before it had nothing to go on with; this one is skipped.
+        batch_id: the shard's first batch. 0: the step before it had nothing to go on with; this one is skipped.
     """
 
     template_fields = ("batch_id",)
@@ -33,7 +35,7 @@ class BatchOperator(BaseOperator):
 
     def execute(self, context: Any) -> dict[str, int]:
         """Start, or go on from wherever the ledger says this shard is."""
-        if self.batch_id is None:
+        if self.batch_id == NOTHING:
             raise AirflowSkipException("the step before this one had nothing to go on with")
         return self._go_on(context, self._shard(context))
 
@@ -60,7 +62,7 @@ class BatchOperator(BaseOperator):
     def _go_on(self, context: Any, shard: Shard) -> dict[str, int]:
         following = shard.advance(now=utcnow)
         if isinstance(following, dict):
-            context["ti"].xcom_push(NEXT, shard.next_batch_id)
+            context["ti"].xcom_push(NEXT, shard.next_batch_id or NOTHING)
         match following:
             case Wait():
                 self.log.info("waiting until %s: %s", following.until.isoformat(), following.why)
