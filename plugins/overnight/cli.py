@@ -153,7 +153,18 @@ def bill(
     from overnight.ledger import overview
 
     table = Table(
-        "workflow", "night", "vendor", "model", "for", "answers", "tokens in", "cached", "tokens out", "cost", "in real time"
+        "workflow",
+        "night",
+        "step",
+        "vendor",
+        "model",
+        "for",
+        "answers",
+        "tokens in",
+        "cached",
+        "tokens out",
+        "cost",
+        "in real time",
     )
     with _ledger().read() as conn:
         nights = [overview.describe(conn, row) for row in overview.list_nights(conn, workflow)]
@@ -161,7 +172,7 @@ def bill(
     for one in shown:
         for line in one["bill"]:
             table.add_row(
-                one["workflow"], one["night"], line["vendor"], line["model"], line["purpose"], str(line["answers"]),
+                one["workflow"], one["night"], line["step"], line["vendor"], line["model"], line["purpose"], str(line["answers"]),
                 str(line["input_tokens"]), str(line["cache_read_tokens"]), str(line["output_tokens"]),
                 f"${line['cost_usd']:.4f}", f"${line['realtime_cost_usd']:.4f}",
             )  # fmt: skip

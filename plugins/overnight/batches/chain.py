@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from overnight.batches import plan
 from overnight.batches.plan import Planned
-from overnight.ledger import batches, chains, nights, queue, transitions
+from overnight.ledger import batches, chains, money, nights, queue, transitions
 from overnight.ledger.nights import Night
 from overnight.ledger.states import ItemState, NightState, Outcome
 from overnight.tasks import NightTask
@@ -57,13 +57,11 @@ def after_shard(conn: Connection, task: NightTask, batch: Mapping[Any, Any], *, 
     """A shard of a step has come to its end: its items with a good answer go on to the next step, in one batch.
 
     Returns:
-        The batch of the next step, or None where nothing follows (the last step, or one whose followers wait for all).
+        The batch of the next step, or None where nobody goes on. Asked only of a step that leads on.
     """
     declared = _declared(task)
-    nexts = [step for step in declared.following(batch["step"]) if _goes_on_by_shard(step)] if declared.has(batch["step"]) else []
-    if not nexts:
-        return None
-    (step,) = nexts
+    (step,) = (step for step in declared.following(batch["step"]) if _goes_on_by_shard(step))
+    money.hold(conn)  # first, as every writer that asks for money
     chains.hold(conn, batch["home_night_id"])
     night = nights.get(conn, batch["home_night_id"])
     if night["state"] != NightState.LOCKED:
@@ -74,9 +72,16 @@ def after_shard(conn: Connection, task: NightTask, batch: Mapping[Any, Any], *, 
     return _go_on(conn, task, night, step, there, rows, now=now)
 
 
+def leads_on(task: NightTask, batch: Mapping[Any, Any]) -> bool:
+    """Whether a shard of this batch's step goes on by itself."""
+    declared = _declared(task)
+    return declared.has(batch["step"]) and any(_goes_on_by_shard(step) for step in declared.following(batch["step"]))
+
+
 def after_all(conn: Connection, task: NightTask, night: Night, done: str, *, now: datetime) -> list[int]:
     """A step in code is done for the whole night: plan all that follows it; returns the batches to run."""
     declared, there = _declared(task), chains.steps_of(conn, night["id"])
+    money.hold(conn)
     chains.hold(conn, night["id"])
     made: list[int] = []
     for step in declared.following(done):

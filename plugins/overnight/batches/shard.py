@@ -64,6 +64,8 @@ class Shard:
 
     def _pass_on(self, job: BatchJob, now: Now) -> None:
         """The step has come to its end for these items: what follows is planned before anybody hears of it."""
+        if not chain.leads_on(self.task, job.batch):
+            return
         with self.ledger.write() as conn:
             self.next_batch_id = chain.after_shard(conn, self.task, job.batch, now=now())
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from overnight.ledger import alerts
 from overnight.ledger.rows import Row
-from overnight.ledger.tables import answers, batches, decisions, items, night_items, nights, requests
+from overnight.ledger.tables import answers, batches, decisions, items, night_items, nights, requests, steps
 
 _TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
 
@@ -94,19 +94,21 @@ def cost(conn: Connection, night_id: int) -> dict[str, Any]:
 
 
 def bill(conn: Connection, night_id: int) -> list[dict[str, Any]]:
-    """The night's bill line by line: vendor, model and what the batches were for. A late result is on the bill of its night."""
+    """The night's bill: a line a step, vendor, model and what the batches were for. A late result is on the bill of its night."""
     query = (
         select(
+            steps.c.name.label("step"),
             batches.c.vendor, batches.c.model, batches.c.purpose, func.count(func.distinct(batches.c.id)).label("batches"),
             func.count(answers.c.id).label("answers"), func.sum(answers.c.cost_usd).label("cost_usd"),
             func.sum(answers.c.realtime_cost_usd).label("realtime_cost_usd"),
             *(func.sum(getattr(answers.c, name)).label(name) for name in _TOKENS),
         )
+        .join(steps, steps.c.id == batches.c.step_id)
         .join(requests, requests.c.batch_id == batches.c.id)
         .join(answers, (answers.c.request_id == requests.c.id) & answers.c.reused_from.is_(None))
         .where(batches.c.night_id == night_id)
-        .group_by(batches.c.vendor, batches.c.model, batches.c.purpose)
-        .order_by(batches.c.purpose, batches.c.vendor)
+        .group_by(steps.c.position, steps.c.name, batches.c.vendor, batches.c.model, batches.c.purpose)
+        .order_by(steps.c.position, batches.c.purpose, batches.c.vendor)
     )  # fmt: skip
     return [{**row, **{name: int(row[name] or 0) for name in _TOKENS}} for row in conn.execute(query).mappings()]
 
