@@ -134,6 +134,7 @@ class Step:
     compute: str = ""  # "module:function", (rows, facts) → what it found: a step in code, nothing is bought
     take: Callable[[dict[str, Any], Mapping[str, dict[str, Any]]], dict[str, Any] | None] | None = None
     whole_night: str = ""  # "module:function", (rows, facts) → input or None: one question about all items
+    plain: bool = False  # given its own input alone: no context, no reviewer's note, no earlier answer
     shown: bool = True  # its answer is part of what people review
     optional: bool = False  # without a good answer here the item stands as it was before this step
     item: type[BaseModel] | None = None
@@ -168,6 +169,7 @@ class Workflow:
     expectations: tuple[Expectation, ...] = ()
     table: Callable[[NightRow], Mapping[str, Any]] = scalars  # one row of the table the expectations judge
     steps: tuple[Step, ...] = (Step("answer"),)
+    plain: bool = False  # asked without context, note and earlier answer (a step says so)
     step: str = ""  # which of its steps this is a view of (`at`); empty: the workflow as it is declared
     times: NightTimes = field(default_factory=NightTimes)
     source: str = ""  # where its queue is; empty: where the brand's queues are
@@ -214,7 +216,9 @@ class Workflow:
         changed: dict[str, Any] = {name: value for name, value in said.items() if value not in (None, "", 0) or value is False}
         changed |= {"repairs": one.repairs} if one.repairs is not None else {}
         own_model = bool(one.vendor or one.model)
-        return replace(self, step=name, fallback=one.fallback if own_model or one.fallback else self.fallback, **changed)
+        return replace(
+            self, step=name, plain=one.plain, fallback=one.fallback if own_model or one.fallback else self.fallback, **changed
+        )
 
     def has(self, name: str) -> bool:
         """Whether it has a step of that name."""

@@ -1,5 +1,6 @@
 """Chains: several steps in one night. Each goes on by itself, nothing is asked twice, and no item is lost between two steps."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -12,7 +13,9 @@ from sqlalchemy import select
 
 from overnight.batches.compute import compute
 from overnight.governance import policy as policies
-from overnight.ledger import chains, verify
+from overnight.ledger import nights, reviews, verify
+from overnight.ledger.audit import Actor
+from overnight.ledger.batches import NIGHT
 from overnight.ledger.connect import Ledger
 from overnight.ledger.tables import answers, audit_events, batches, items, requests, step_items, steps
 from overnight.workflow import Computed, Step, workflow, workflow_names
@@ -274,9 +277,146 @@ def test_the_nights_own_question_is_conserved_and_never_locked_by_another_night(
     )
     assert second.run() == {"locked": 7, "staged": 7, "failed": 0, "carried_over": 0}
     with sqlite_ledger.read() as conn:
-        asked_by_nights = conn.execute(select(items.c.key).where(items.c.source == chains.NIGHT)).scalars().all()
+        asked_by_nights = conn.execute(select(items.c.key).where(items.c.source == NIGHT)).scalars().all()
         kinds = second.row()["summary"]["digest"]["changes"]
         assert verify.problems(conn) == []
     assert len(asked_by_nights) == 2
     assert kinds == {"new_product": 7, "price_down": 7, "removed_product": 7, "out_of_stock": 7, "text_changed": 2,
                      "map_breach": 1}  # fmt: skip
+
+
+def test_a_refused_engine_does_not_throw_the_questions_out_of_the_night(
+    queue: Path, sandbox: Sandbox, sqlite_ledger: Ledger, monkeypatch: Any
+) -> None:
+    """A batch that is given back lets go only of what no other step still asks about."""
+    connect(monkeypatch, sandbox.hosts)
+    sample(queue, "ai_visibility")
+    night = Night(sqlite_ledger, "ai_visibility")
+    night.check()
+    planned = night.drain()
+    with sqlite_ledger.read() as conn:
+        by_vendor = {row.id: row.vendor for row in conn.execute(select(batches.c.id, batches.c.vendor))}
+    refused = [b for b in planned if by_vendor[b] == "gemini"]
+    for batch_id in refused:  # before any other was sent
+        night.job(batch_id)._give_back("refused for good", night.clock())
+    night.chain([b for b in planned if b not in refused])
+    night.validate()
+    counts = night.export()
+    assert (counts["staged"], counts["carried_over"]) == (12, 0)
+    assert night.problems() == []
+
+
+def test_three_runs_of_one_engine_are_three_samples_also_after_a_cut(
+    queue: Path, sandbox: Sandbox, sqlite_ledger: Ledger, monkeypatch: Any
+) -> None:
+    """An answer of run one is never given to run two; run one's own is not bought again."""
+    connect(monkeypatch, sandbox.hosts)
+    sample(queue, "ai_visibility")
+    first = Night(sqlite_ledger, "ai_visibility")
+    first.check()
+    planned = first.drain()
+    first.batch(planned[0])
+    first.now = EVENING + timedelta(hours=15)
+    for batch_id in planned[1:]:
+        first.batch(batch_id)  # past the cutoff: given back
+    with sqlite_ledger.write() as conn:  # the step in code did not run: the night was cut before it
+        inside = nights.still_inside(conn, first.row()["id"])
+    first.validate()
+    assert first.export()["carried_over"] == 12, inside
+    second = Night(
+        sqlite_ledger, "ai_visibility", run_id="manual__2", base=EVENING + timedelta(days=1), now=EVENING + timedelta(days=1)
+    )
+    assert second.run()["staged"] == 12
+    with sqlite_ledger.read() as conn:
+        copied = conn.execute(select(steps.c.name).join(answers, answers.c.step_id == steps.c.id).where(
+            answers.c.reused_from.is_not(None))).scalars().all()  # fmt: skip
+        bought = conn.execute(select(steps.c.name, requests.c.id).join(requests, requests.c.step_id == steps.c.id).join(
+            batches, batches.c.id == requests.c.batch_id).where(batches.c.submitted_at.is_not(None))).all()  # fmt: skip
+    assert len(set(copied)) == 1
+    assert len(copied) == 12
+    assert len([name for name, _ in bought if name == copied[0]]) == 12
+    assert second.problems() == []
+
+
+def test_a_rework_is_written_anew_even_when_a_late_batch_of_its_old_night_is_adopted(
+    briefs: Sandbox, sqlite_ledger: Ledger
+) -> None:
+    """Answers of earlier nights count only for items that came with the late batch."""
+    change = {"shard_requests": 2}
+    first = Night(sqlite_ledger, "blog_drafts", change=change)
+    first.check()
+    one, two = first.drain()
+    first.chain([one])
+    first.batch(two)
+    late = first.next_batch_id
+    assert late is not None
+    first.job(late).submit(now=first.clock)
+    first.now = EVENING + timedelta(hours=16)
+    first.job(late).carry_over_in_doubt(now=first.clock)
+    first.validate()
+    assert first.export()["staged"] == 2
+    with sqlite_ledger.write() as conn:
+        item = next(row for row in reviews.entries(conn, first.row()["id"]) if row["key"] == "b0")
+        again = {
+            "decision": "rework",
+            "reviewer": "ada",
+            "surface": "page",
+            "reason_code": "weak_hook",
+            "note": "Begin with rain.",
+        }
+        reviews.decide(conn, first.row()["id"], item["id"], again, actor=Actor("human", "ada"), now=first.clock())
+    first.collect()
+    start = EVENING + timedelta(days=1)
+    second = Night(sqlite_ledger, "blog_drafts", run_id="manual__2", base=start, now=start, change=change)
+    assert second.run()["staged"] == 2
+    with sqlite_ledger.read() as conn:
+        drafts = conn.execute(select(requests.c.content).join(steps, steps.c.id == requests.c.step_id).join(
+            batches, batches.c.id == requests.c.batch_id).where(
+            steps.c.name == "draft", batches.c.night_id == second.row()["id"])).scalars().all()  # fmt: skip
+        outlines = conn.execute(select(requests.c.content).join(steps, steps.c.id == requests.c.step_id).join(
+            batches, batches.c.id == requests.c.batch_id).where(
+            steps.c.name == "outline", batches.c.night_id == second.row()["id"])).scalars().all()  # fmt: skip
+    assert len(drafts) == len(outlines) == 1
+    assert "Begin with rain." in outlines[0]
+    assert second.problems() == []
+
+
+def test_the_nights_own_question_over_budget_is_said_to_have_failed_and_its_step_can_be_cleared(
+    queue: Path, sandbox: Sandbox, sqlite_ledger: Ledger, monkeypatch: Any
+) -> None:
+    """It waits for no other night, and a second run of the step before it asks it once."""
+    connect(monkeypatch, sandbox.hosts)
+    web = f'{{"conn_type": "generic", "extra": {{"proxy": "{sandbox.url}", "per_second": 50}}}}'
+    monkeypatch.setenv("AIRFLOW_CONN_OVERNIGHT_WEB", web)
+    sample(queue, "competitor_scan")
+    night = Night(sqlite_ledger, "competitor_scan")
+    real = night.task
+
+    def poor(name: str) -> Any:
+        task = real(name)
+        scope = task.policy.action_scope.model_copy(update={"steps": {"digest": Decimal("0.000001")}})
+        return replace(task, policy=task.policy.model_copy(update={"action_scope": scope}))
+
+    night.task = poor  # type: ignore[method-assign]
+    night.check()
+    night.chain(night.drain())
+    assert compute(sqlite_ledger, night.task("rank"), "rank", now=night.clock()) == []
+    night.validate()
+    assert night.export() == {"locked": 7, "staged": 6, "failed": 1, "carried_over": 0}
+    assert night.problems() == []
+
+
+def test_nine_parallel_steps_land_side_by_side(queue: Path, vendors: Sandbox, ledger: Ledger) -> None:
+    """Nine tasks at once on the same items: none waits for another for ever, each answer is kept."""
+    sample(queue, "ai_visibility")
+    night = Night(ledger, "ai_visibility")
+    night.check()
+    planned = night.drain()
+    with ThreadPoolExecutor(len(planned)) as pool:
+        nights_of_their_own = [Night(ledger, "ai_visibility", now=night.now) for _ in planned]
+        done = list(pool.map(lambda pair: pair[0].batch(pair[1]), zip(nights_of_their_own, planned, strict=True)))
+    assert [counts["valid"] for counts in done] == [12] * 9
+    night.chain_from(compute(ledger, night.task("find"), "find", now=night.clock()))
+    night.validate()
+    assert night.export()["staged"] == 12
+    assert night.problems() == []

@@ -24,7 +24,13 @@ class Site(BaseHTTPRequestHandler):
         self.seen.append((path, self.headers.get("User-Agent", "")))
         answers: dict[str, tuple[int, str]] = {"/robots.txt": self.robots, "/page": (200, "<p>words</p>"), "/broken": (500, ""),
                                                "/large": (200, "x" * (MAX_BYTES + 1))}  # fmt: skip
-        moves = {"/moved": "/page", "/round": "/round", "/inside": "http://127.0.0.1:9/secret", "/to-private": "/ours/x"}
+        moves = {
+            "/moved": "/page",
+            "/round": "/round",
+            "/inside": "http://127.0.0.1:9/secret",
+            "/to-private": "/ours/x",
+            "/odd": "http://[x",
+        }
         if path in moves:
             self.send_response(302)
             self.send_header("Location", moves[path])
@@ -77,7 +83,13 @@ def test_without_a_readable_robots_nothing_is_read_and_without_one_everything_ma
 
 @pytest.mark.parametrize(
     ("path", "words"),
-    [("/large", "larger than"), ("/broken", "answers with 500"), ("/gone", "answers with 404"), ("/round", "redirects")],
+    [
+        ("/large", "larger than"),
+        ("/broken", "answers with 500"),
+        ("/gone", "answers with 404"),
+        ("/round", "redirects"),
+        ("/odd", "is none"),
+    ],
 )
 def test_a_page_that_cannot_be_read_says_why(site: type[Site], path: str, words: str) -> None:
     """Each in words for the review."""
@@ -86,7 +98,7 @@ def test_a_page_that_cannot_be_read_says_why(site: type[Site], path: str, words:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:8080/admin", "http://localhost/", "http://10.0.0.5/", "http://169.254.169.254/latest/meta-data", "http://[::1]/",
+    "url", ["http://127.0.0.1:8080/admin", "http://localhost/", "http://10.0.0.5/", "http://169.254.169.254/latest/meta-data", "http://[::1]/", "http://[64:ff9b::7f00:1]/", "http://[2002:7f00:1::]/", "http://224.0.0.1/", "http://1.1.1.1:22/",
             "file:///etc/passwd", "ftp://a.example/x", "gopher://x"],
 )  # fmt: skip
 def test_a_row_cannot_make_us_read_the_houses_own_network(url: str) -> None:

@@ -87,7 +87,7 @@ def after_all(conn: Connection, task: NightTask, night: Night, done: str, *, now
     for step in declared.following(done):
         if step.compute:
             continue  # its own task takes its rows
-        if not batches.ids_of_step(conn, there[step.name]):
+        if not chains.member_ids(conn, there[step.name]):
             rows = _ready(conn, declared, night, step, there, None)
             if step.whole_night:
                 _ask_of_all(conn, task, night, step, there, rows, now=now)
@@ -115,7 +115,7 @@ def _ready(
     queued: dict[int, Any] = {}
     for earlier in step.after:
         for row in chains.inside(conn, there[earlier], night["id"]):
-            if (among is None or row["id"] in among) and row["source"] != chains.NIGHT:
+            if (among is None or row["id"] in among) and row["source"] != batches.NIGHT:
                 queued[row["id"]] = row
     inputs = {row["id"]: row for row in queue.by_ids(conn, queued)}
     found = chains.outputs(conn, night["id"], queued)
@@ -170,7 +170,7 @@ def _ask_of_all(
         return
     common: dict[str, Any] = {"workflow": task.workflow.name, "actor": task.actor, "now": now}
     key = f"{step.name} {night['night']}"
-    row = {"source": chains.NIGHT, "source_ref": key, "key": key, "content_hash": key, "input": given, "priority": 0}
+    row = {"source": batches.NIGHT, "source_ref": key, "key": key, "content_hash": key, "input": given, "priority": 0}
     ids = queue.add(conn, [row], ItemState.WAITING, **common)
     transitions.move(conn, "item", ids, ItemState.LOCKED, night_id=night["id"], **common)
     nights.add_members(conn, night["id"], there[step.name], ids)

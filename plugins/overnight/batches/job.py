@@ -20,7 +20,7 @@ from overnight.batches.vendor import Line, Phase, Progress, Receipt, Ticket, ven
 from overnight.batches.waits import Now, Wait, waits
 from overnight.clock import utcnow
 from overnight.governance import killswitch
-from overnight.ledger import answers, batches, breakers, nights, transitions
+from overnight.ledger import answers, batches, breakers, chains, nights, transitions
 from overnight.ledger.batches import Batch
 from overnight.ledger.connect import Ledger
 from overnight.ledger.errors import LedgerError
@@ -74,6 +74,7 @@ class BatchJob:
     def _intend(self, now: datetime) -> Wait | None:
         """Commit the intent, if the night is open, every item still waits for this batch, and the vendor has room for it."""
         with self.ledger.write() as conn:
+            chains.hold(conn, self.batch["home_night_id"])
             breakers.hold(conn, self.batch["vendor"], self.batch["model"], now)  # one at a time counts what is waiting
             limit = plan.enqueued_tokens(plan.question(self.task.workflow, self.batch["vendor"], self.batch["model"]))
             waiting = batches.tokens_waiting(conn, self.batch["vendor"], self.batch["model"])
@@ -196,6 +197,7 @@ class BatchJob:
     def _accepted(self, receipt: Receipt, now: datetime) -> None:
         common: dict[str, Any] = {"workflow": self.batch["workflow"], "actor": self.task.actor, "now": now}
         with self.ledger.write() as conn:
+            chains.hold(conn, self.batch["home_night_id"])
             batches.move(
                 conn, self.batch, BatchState.SUBMITTED, actor=self.task.actor, now=now, submitted_at=now, waits=0,
                 vendor_batch_id=receipt.vendor_batch_id, vendor_file_id=receipt.vendor_file_id,
@@ -208,12 +210,14 @@ class BatchJob:
     def _give_back(self, reason: str, now: datetime) -> None:
         """It will not be sent: what waited for it only goes to the next night; what it was to repair keeps its answer."""
         with self.ledger.write() as conn:
+            chains.hold(conn, self.batch["home_night_id"])
             if batches.hold(conn, self.batch_id) != BatchState.PLANNED:
                 self.reload()  # another run of this task has sent it meanwhile
                 return
             night = nights.get(conn, self.batch["home_night_id"])
             locked = nights.still_inside(conn, night["id"]).get(ItemState.LOCKED, [])
-            mine = sorted(set(locked) & set(batches.open_items(conn, self.batch)))
+            # What another step asks about it may yet be answered: the item stays for that.
+            mine = sorted(set(locked) & set(batches.open_items(conn, self.batch)) - batches.held_elsewhere(conn, self.batch))
             nights.leave(conn, night, mine, Outcome.CARRIED_OVER, actor=self.task.actor, now=now, reason=reason[:300])
             counts = {"carried_over": len(mine)}
             batches.move(
@@ -308,6 +312,7 @@ class BatchJob:
     def carry_over_in_doubt(self, *, now: Now) -> dict[str, int]:
         """Not settled by the export: its items are carried over in doubt and never sent again before it is settled."""
         with self.ledger.write() as conn:
+            chains.hold(conn, self.batch["home_night_id"])
             mine = batches.open_items(conn, self.batch)
             night = nights.get(conn, self.batch["home_night_id"])
             reason = "cut off; the vendor has not said yet what was finished"

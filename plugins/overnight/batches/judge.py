@@ -68,11 +68,11 @@ def again(workflow: Workflow, item: Mapping[str, Any], output: Mapping[str, Any]
         return Judgement(AnswerState.OFF_SCHEMA, error=_in_words(error))
 
 
-def finding_rows(judged: Judgement, item_id: int, night_id: int, *, attempt: int) -> list[dict[str, Any]]:
+def finding_rows(judged: Judgement, item_id: int, night_id: int, *, step_id: int, attempt: int) -> list[dict[str, Any]]:
     """What was found, as the ledger keeps it."""
     return [
         {"item_id": item_id, "night_id": night_id, "rule": f.rule, "severity": f.severity, "field": f.field,
-         "message": f.message, "evidence": f.evidence, "attempt": attempt}
+         "message": f.message, "evidence": f.evidence, "step_id": step_id, "attempt": attempt}
         for f in judged.findings
     ]  # fmt: skip
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from overnight.batches import cost, judge, raw
 from overnight.batches.vendor import Result, Usage, Vendor
-from overnight.ledger import answers, batches
+from overnight.ledger import answers, batches, chains
 from overnight.ledger.audit import Actor
 from overnight.ledger.batches import Batch
 from overnight.ledger.connect import Ledger
@@ -77,6 +77,7 @@ class Landing:
 
     def _write(self, results: dict[str, Result], *, now: datetime) -> None:
         with self.ledger.write() as conn:
+            chains.hold(conn, self.night_id)
             waiting = answers.open_requests(conn, self.batch["id"], results)
             odd = [custom_id for custom_id in results if custom_id not in waiting]
             known = set(batches.custom_ids(conn, self.batch["id"], odd)) if odd else set()
@@ -92,6 +93,7 @@ class Landing:
         """Chunk by chunk: a batch that brought nothing is no reason to hold its whole night in memory."""
         while True:
             with self.ledger.write() as conn:
+                chains.hold(conn, self.night_id)
                 left = answers.open_requests(conn, self.batch["id"], most=CHUNK)
                 if not left:
                     return
@@ -114,7 +116,7 @@ class Landing:
                 # Identical questions, but each item has rules of its own to pass.
                 one = entry if place == 0 or entry.output is None else judge.again(self.workflow, row.input, entry.output)
                 chunk.answers.append(self._answer(row, one, _NOTHING if place else share, result))
-                chunk.findings += judge.finding_rows(one, row.item_id, self.night_id, attempt=row.attempt)
+                chunk.findings += judge.finding_rows(one, row.item_id, self.night_id, step_id=row.step_id, attempt=row.attempt)
                 if row.night_id == self.night_id and row.item_state in _WAITING:
                     chunk.movable.add(row.item_id)
                 self.counts[one.state] += 1

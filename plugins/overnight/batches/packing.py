@@ -72,7 +72,8 @@ def entries(
     for item in items:
         data = prompts.content(
             {name: value for name, value in item["input"].items() if name != workflow.id_field},
-            context=item["context"], note=item["note"], previous=item["output"] if item["note"] else None,
+            context=None if workflow.plain else item["context"], note=None if workflow.plain else item["note"],
+            previous=item["output"] if item["note"] and not workflow.plain else None,
             problem=(problems or {}).get(item["id"]),
         )  # fmt: skip
         content = question.prompt.around(data)
@@ -83,7 +84,9 @@ def entries(
 
 def key(workflow: Workflow, question: Question, content: str) -> str:
     """What was asked, of whom, under which prompt and schema: SHA-256. The rules judge anew whatever is used again."""
-    parts = [workflow.name, question.vendor, question.model, question.prompt.hash, content]
+    # Answers that are not shared are a step's own: the same question asked again by another step is another sample.
+    asker = [workflow.name] if workflow.reuse else [workflow.name, workflow.step]
+    parts = [*asker, question.vendor, question.model, question.prompt.hash, content]
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -115,17 +115,21 @@ def _reuse(
     """
     own = None if task.workflow.reuse else {item["id"] for item in items}
     known = answers.reusable(conn, task.workflow.name, [entry.key for entry in wanted], own)
+
+    def earlier(entry: packing.Entry) -> Row | None:
+        return known.get((entry.key, entry.item_ids[0] if own is not None else None))
+
     inputs = {item["id"]: item["input"] for item in items}
     left, rows, notes = [], list[dict[str, Any]](), list[dict[str, Any]]()
     for entry in wanted:
-        old = known.get(entry.key)
+        old = earlier(entry)
         judged = [judge.again(task.workflow, inputs[i], old["output"]) for i in entry.item_ids] if old is not None else []
         if old is None or any(one.state is not AnswerState.VALID for one in judged):
             left.append(entry)
             continue
         for item_id, one in zip(entry.item_ids, judged, strict=True):
             rows.append(_reused_row(old, item_id, step_id, night["id"], one))
-            notes += judge.finding_rows(one, item_id, night["id"], attempt=0)
+            notes += judge.finding_rows(one, item_id, night["id"], step_id=step_id, attempt=0)
     answers.reuse(conn, rows, notes, workflow=task.workflow.name, actor=task.actor, now=now)
     made.reused = len(rows)
     return left

@@ -30,6 +30,7 @@ def follow_up(job: BatchJob, *, now: Now) -> bool:
         return False
     with job.ledger.write() as conn:
         money.hold(conn)
+        chains.hold(conn, job.batch["home_night_id"])
         bad = [row for row in answers.newest_of_shard(conn, job.batch) if _worth_asking(row)]
         tried = answers.repairs_of(conn, job.batch["home_night_id"], [row["item_id"] for row in bad])
         free = _costs_no_try(conn, job)
@@ -58,7 +59,8 @@ def _unasked(conn: Connection, job: BatchJob) -> list[int]:
 
 def _not_covered(conn: Connection, job: BatchJob, over_budget: Sequence[int], now: datetime) -> int:
     """Items that were never asked and that the budget does not cover wait for the next night; repairs are simply not bought."""
-    unsent = sorted(set(over_budget) & {*batches.unsent_items(conn, job.batch), *_unasked(conn, job)})
+    waiting = {*batches.unsent_items(conn, job.batch), *_unasked(conn, job)} - batches.held_elsewhere(conn, job.batch)
+    unsent = sorted(set(over_budget) & waiting)
     night = nights.get(conn, job.batch["home_night_id"])
     return nights.leave(conn, night, unsent, Outcome.CARRIED_OVER, actor=job.task.actor, now=now, reason=plan.OVER_BUDGET)
 
@@ -78,6 +80,7 @@ def moved_to_fallback(job: BatchJob, *, now: Now) -> bool:
         return False
     with job.ledger.write() as conn:
         money.hold(conn)
+        chains.hold(conn, batch["home_night_id"])
         if batches.hold(conn, job.batch_id) != BatchState.PLANNED:
             job.reload()  # another run of this task has sent it meanwhile
             return False

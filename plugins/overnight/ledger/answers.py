@@ -156,15 +156,18 @@ def newest_of_shard(conn: Connection, batch: Row) -> list[Row]:
     return list(newest.values())
 
 
-def reusable(conn: Connection, workflow: str, keys: Iterable[str], own: Container[int] | None = None) -> dict[str, Row]:
-    """Valid answers to the same questions (same prompt, model and input), by key, the newest of each.
+def reusable(
+    conn: Connection, workflow: str, keys: Iterable[str], own: Container[int] | None = None
+) -> dict[tuple[str, int | None], Row]:
+    """Valid answers to the same questions (same prompt, model and input), the newest of each, by (key, None).
 
     One that a reviewer sent back, for whichever of the items that shared it, is not given again.
 
     Args:
-        own: answers that one of these items was given itself, and no others.
+        own: answers that one of these items was given itself, and no others, by (key, item). What a reviewer sent back is
+            asked with a note, and so is another question.
     """
-    found: dict[str, Row] = {}
+    found: dict[tuple[str, int | None], Row] = {}
     asked, copy = request_items.alias(), answers.alias()
     back = items.alias()
     sent_back = select(asked.c.input_key).join(back, back.c.id == asked.c.item_id)
@@ -186,11 +189,13 @@ def reusable(conn: Connection, workflow: str, keys: Iterable[str], own: Containe
             .join(batches, batches.c.id == requests.c.batch_id)
             .where(request_items.c.input_key.in_(chunk), answers.c.state == AnswerState.VALID, items.c.workflow == workflow)
             .where(batches.c.state == BatchState.LANDED, answers.c.reused_from.is_(None))
-            .where(request_items.c.input_key.not_in(sent_back), answers.c.id.not_in(copies_sent_back))
             .order_by(answers.c.id)
         )  # fmt: skip
-        rows = conn.execute(query).mappings()
-        found |= {row["input_key"]: row for row in rows if own is None or row["item_id"] in own}
+        if own is None:
+            query = query.where(request_items.c.input_key.not_in(sent_back), answers.c.id.not_in(copies_sent_back))
+        for row in conn.execute(query).mappings():
+            if own is None or row["item_id"] in own:
+                found[row["input_key"], None if own is None else row["item_id"]] = row
     return found
 
 
@@ -218,5 +223,6 @@ def follow(conn: Connection, batch: Row, night_id: int) -> list[int]:
     conn.execute(update(answers).where(landed).values(night_id=night_id))
     for chunk in transitions.chunks(ids, transitions.CHUNK):
         its = (findings.c.night_id == batch["home_night_id"]) & (findings.c.attempt == batch["attempt"])
+        its &= (findings.c.step_id == batch["step_id"]) | findings.c.step_id.is_(None)
         conn.execute(update(findings).where(findings.c.item_id.in_(chunk), its).values(night_id=night_id))
     return ids

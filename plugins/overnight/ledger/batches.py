@@ -24,6 +24,8 @@ Batch = Row
 _home: ColumnElement[Any] = func.coalesce(batches.c.landing_night_id, batches.c.night_id)
 _AT_VENDOR = (BatchState.SUBMITTING, BatchState.IN_DOUBT, BatchState.SUBMITTED, BatchState.CANCELLING)
 _UNSETTLED = (*_AT_VENDOR, BatchState.ENDED)
+NIGHT = "night"
+"""The source of the items a night makes itself: its one question about all the others. No queue holds them."""
 _INSIDE = (ItemState.LOCKED, ItemState.SUBMITTED, ItemState.ANSWERED)
 """The states of an item that has not left its night."""
 
@@ -217,6 +219,20 @@ def open_items(conn: Connection, batch: Batch) -> list[int]:
     return list(conn.execute(query.order_by(items.c.id)).scalars())
 
 
+def held_elsewhere(conn: Connection, batch: Batch) -> set[int]:
+    """Items that another step's batch of the same night still asks about, or may be asking."""
+    others = select(batches.c.id).where(
+        _home == batch["home_night_id"], batches.c.step_id != batch["step_id"],
+        batches.c.state.in_((BatchState.PLANNED, *_UNSETTLED)),
+    )  # fmt: skip
+    return _items_in(conn, others)
+
+
+def _items_in(conn: Connection, which: Any) -> set[int]:
+    asked = select(requests.c.id).where(requests.c.batch_id.in_(which))
+    return set(conn.execute(select(request_items.c.item_id).where(request_items.c.request_id.in_(asked))).scalars())
+
+
 def to_submit(conn: Connection, batch: Batch) -> list[int]:
     """Those of them that are not at a vendor yet: another step may have sent its own question about the same item."""
     query = _items_of(batch["id"]).where(items.c.night_id == batch["home_night_id"])
@@ -305,7 +321,13 @@ def release(conn: Connection, key: str, *, by: str, reason: str, now: datetime) 
     ids = doubtful_items(conn, batch["id"])
     actor = Actor("human", by)
     move(conn, batch, BatchState.RELEASED, actor=actor, now=now, error=f"given up by {by}: {reason}"[:500])
+    # What another unsettled batch holds, too, stays in doubt.
+    held = _items_in(conn, select(batches.c.id).where(batches.c.state.in_(_UNSETTLED), batches.c.id != batch["id"]))
+    ids = [item_id for item_id in ids if item_id not in held]
     conn.execute(update(items).where(items.c.id.in_(ids)).values(in_doubt=False))
+    own = sorted(conn.execute(select(items.c.id).where(items.c.id.in_(ids), items.c.source == NIGHT)).scalars())
+    message = "the night's own question was given up; no other night asks it"
+    transitions.move(conn, "item", own, ItemState.REJECTED, workflow=batch["workflow"], actor=actor, now=now, message=message)
     detail = {"batch": key, "reason": reason[:200]}
     entries = (audit.Entry("release", "item", str(item_id), detail=detail) for item_id in ids)
     audit.append(conn, batch["workflow"], entries, actor=actor, now=now)

@@ -18,8 +18,6 @@ from overnight.ledger.tables import answers, batches, items, nights, request_ite
 
 PASSED = "passed"
 """The outcome of an item at a step that it left for the next one."""
-NIGHT = "night"
-"""The source of the items a night makes itself: its one question about all the others. No queue holds them."""
 _INSIDE = (ItemState.LOCKED, ItemState.SUBMITTED, ItemState.ANSWERED)
 _given: ColumnElement[Any] = func.coalesce(step_items.c.input, items.c.input)
 
@@ -87,29 +85,34 @@ def passed(conn: Connection, step_ids: Iterable[int], item_ids: Iterable[int]) -
 def unasked(conn: Connection, step_id: int, night_id: int) -> list[int]:
     """Items of a later step that are in none of its requests yet and still in the night: a batch could not hold them all."""
     asked = select(request_items.c.item_id).where(request_items.c.step_id == step_id)
+    late = select(requests.c.id).join(batches, batches.c.id == requests.c.batch_id).where(batches.c.landing_night_id == night_id)
+    came = select(request_items.c.item_id).where(request_items.c.request_id.in_(late))  # asked under its old night's step
     answered = select(answers.c.item_id).where(answers.c.step_id == step_id)
     query = (
         select(items.c.id)
         .join(step_items, step_items.c.item_id == items.c.id)
         .where(step_items.c.step_id == step_id, step_items.c.outcome.is_(None))
         .where(items.c.night_id == night_id, items.c.state.in_(_INSIDE))
-        .where(items.c.id.not_in(asked), items.c.id.not_in(answered))
+        .where(items.c.id.not_in(asked), items.c.id.not_in(answered), items.c.id.not_in(came))
     )
     return list(conn.execute(query.order_by(items.c.id)).scalars())
 
 
-def nights_seen(conn: Connection, night_id: int) -> set[int]:
-    """This night, and those earlier ones whose late batches land in it: their answers to earlier steps count here."""
-    query = select(batches.c.night_id).where(batches.c.landing_night_id == night_id)
-    return {night_id, *conn.execute(query).scalars()}
+def _counts(night_id: int, night: ColumnElement[Any], item: ColumnElement[Any]) -> ColumnElement[bool]:
+    """What was found in this night; and in an earlier one, for those items alone that came here with its late batches."""
+    late = batches.alias()
+    mine = select(requests.c.id).join(late, late.c.id == requests.c.batch_id).where(late.c.landing_night_id == night_id)
+    came = select(request_items.c.item_id).where(request_items.c.request_id.in_(mine))
+    before = select(late.c.night_id).where(late.c.landing_night_id == night_id)
+    return (night == night_id) | (night.in_(before) & item.in_(came))
 
 
 def outputs(conn: Connection, night_id: int, item_ids: Iterable[int] | None = None) -> dict[int, dict[str, Any]]:
     """What each step's newest answer brought for each item, good ones only: item → step → output."""
-    seen, made = nights_seen(conn, night_id), dict[int, dict[str, Any]]()
+    made = dict[int, dict[str, Any]]()
     wanted = list(transitions.chunks(item_ids, transitions.CHUNK)) if item_ids is not None else [None]
     for chunk in wanted:
-        for row in [*_answered(conn, seen, chunk), *_computed(conn, seen, chunk)]:
+        for row in [*_answered(conn, night_id, chunk), *_computed(conn, night_id, chunk)]:
             if row["good"]:
                 made.setdefault(row["item_id"], {})[row["name"]] = row["output"]
             else:
@@ -117,23 +120,25 @@ def outputs(conn: Connection, night_id: int, item_ids: Iterable[int] | None = No
     return made
 
 
-def _answered(conn: Connection, seen: set[int], chunk: list[int] | None) -> Iterable[Row]:
+def _answered(conn: Connection, night_id: int, chunk: list[int] | None) -> Iterable[Row]:
     query = (
         select(answers.c.item_id, steps.c.name, answers.c.output, (answers.c.state == AnswerState.VALID).label("good"))
         .join(steps, steps.c.id == answers.c.step_id)
         .join(requests, requests.c.id == answers.c.request_id)
         .join(batches, batches.c.id == requests.c.batch_id)
-        .where(answers.c.night_id.in_(seen), (batches.c.state == BatchState.LANDED) | answers.c.reused_from.is_not(None))
+        .where(_counts(night_id, answers.c.night_id, answers.c.item_id))
+        .where((batches.c.state == BatchState.LANDED) | answers.c.reused_from.is_not(None))
         .order_by(answers.c.id)
     )
     return conn.execute(query if chunk is None else query.where(answers.c.item_id.in_(chunk))).mappings()
 
 
-def _computed(conn: Connection, seen: set[int], chunk: list[int] | None) -> Iterable[Row]:
+def _computed(conn: Connection, night_id: int, chunk: list[int] | None) -> Iterable[Row]:
     query = (
         select(step_items.c.item_id, steps.c.name, step_items.c.output, (step_items.c.error.is_(None)).label("good"))
         .join(steps, steps.c.id == step_items.c.step_id)
-        .where(steps.c.night_id.in_(seen), step_items.c.output.is_not(None) | step_items.c.error.is_not(None))
+        .where(_counts(night_id, steps.c.night_id, step_items.c.item_id))
+        .where(step_items.c.output.is_not(None) | step_items.c.error.is_not(None))
         .order_by(steps.c.night_id)
     )
     return conn.execute(query if chunk is None else query.where(step_items.c.item_id.in_(chunk))).mappings()
@@ -181,5 +186,5 @@ def computed(conn: Connection, item_ids: Sequence[int], *, workflow: str, actor:
 
 
 def hold(conn: Connection, night_id: int) -> None:
-    """One task at a time decides what follows in a night, until it commits."""
-    conn.execute(select(nights.c.id).where(nights.c.id == night_id).with_for_update()).all()
+    """One task at a time moves a night's items, until it commits: parallel steps have the same ones. Taken after the money's."""
+    conn.execute(select(nights.c.id).where(nights.c.id == night_id).with_for_update(key_share=True)).all()

@@ -6,35 +6,44 @@ from sqlalchemy import Connection, func, insert, select
 
 from overnight.ledger import transitions
 from overnight.ledger.rows import Row
-from overnight.ledger.tables import answers, findings
+from overnight.ledger.states import AnswerState, ItemState
+from overnight.ledger.tables import answers, findings, items
 
 
 def of_night(conn: Connection, night_id: int, item_ids: Iterable[int] | None = None) -> dict[int, list[Row]]:
-    """Findings by item, in the order they were found: those on its newest answer and those of the whole night.
+    """Findings by item, in the order they were found: those of the whole night, and those on the newest answer of each step.
+
+    An answer that was no good speaks only where the item failed with it: a repaired one is history, and an optional step that
+    brought nothing says nothing of what stands.
 
     Args:
         item_ids: of these items only.
     """
     newest = (
-        select(answers.c.item_id, func.max(answers.c.id).label("id"))
+        select(answers.c.item_id, answers.c.step_id, func.max(answers.c.id).label("id"))
         .where(answers.c.night_id == night_id)
-        .group_by(answers.c.item_id)
+        .group_by(answers.c.item_id, answers.c.step_id)
         .subquery()
     )
-    query = (
+    same_step = (findings.c.step_id == newest.c.step_id) | findings.c.step_id.is_(None)
+    on_answers = (
         select(findings)
-        .outerjoin(newest, newest.c.item_id == findings.c.item_id)
-        .outerjoin(answers, answers.c.id == newest.c.id)
-        .where(findings.c.night_id == night_id)
-        .where(findings.c.attempt.is_(None) | (findings.c.attempt == answers.c.attempt))
-        .order_by(findings.c.id)
+        .join(newest, (newest.c.item_id == findings.c.item_id) & same_step)
+        .join(answers, answers.c.id == newest.c.id)
+        .join(items, items.c.id == findings.c.item_id)
+        .where(findings.c.night_id == night_id, findings.c.attempt == answers.c.attempt)
+        .where((answers.c.state == AnswerState.VALID) | (items.c.state == ItemState.FAILED))
     )
-    found: dict[int, list[Row]] = {}
+    on_the_night = select(findings).where(findings.c.night_id == night_id, findings.c.attempt.is_(None))
     parts: Iterable[list[int] | None] = [None] if item_ids is None else transitions.chunks(item_ids, transitions.CHUNK)
+    rows: dict[int, Row] = {}
     for part in parts:
-        of_part = query if part is None else query.where(findings.c.item_id.in_(part))
-        for row in conn.execute(of_part).mappings():
-            found.setdefault(row["item_id"], []).append(row)
+        for query in (on_answers, on_the_night):
+            of_part = query if part is None else query.where(findings.c.item_id.in_(part))
+            rows |= {row["id"]: row for row in conn.execute(of_part).mappings()}
+    found: dict[int, list[Row]] = {}
+    for _, row in sorted(rows.items()):
+        found.setdefault(row["item_id"], []).append(row)
     return found
 
 

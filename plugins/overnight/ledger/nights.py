@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from overnight.ledger import chains, transitions
 from overnight.ledger.audit import Actor
+from overnight.ledger.batches import NIGHT
 from overnight.ledger.errors import ConservationBroken, LedgerError, NightTaken
 from overnight.ledger.rows import Row
 from overnight.ledger.states import ItemState, NightState, Outcome, StepState
@@ -109,6 +110,12 @@ def leave(
 ) -> int:  # fmt: skip
     """Items leave the night by one outcome: their own state, the night's list and the steps' lists change together."""
     ids = list(item_ids)
+    if outcome is Outcome.CARRIED_OVER and not columns.get("in_doubt"):
+        # The night's own question is no other night's to ask: unanswered, it has failed.
+        own = [i for i in ids if i in _made_by(conn, night["id"])]
+        ids = [i for i in ids if i not in own]
+        if own:
+            leave(conn, night, own, Outcome.FAILED, actor=actor, now=now, reason=reason, bucket="failed", position=0)
     if outcome is Outcome.CARRIED_OVER:
         columns["nights_waited"] = items.c.nights_waited + 1  # what was carried over rises in the order
     mine = select(steps.c.id).where(steps.c.night_id == night["id"])
@@ -123,6 +130,11 @@ def leave(
         on_step = step_items.c.step_id.in_(mine) & step_items.c.item_id.in_(chunk) & step_items.c.outcome.is_(None)
         conn.execute(update(step_items).where(on_step).values(outcome=outcome))
     return moved
+
+
+def _made_by(conn: Connection, night_id: int) -> set[int]:
+    query = select(items.c.id).where(items.c.night_id == night_id, items.c.source == NIGHT)
+    return set(conn.execute(query).scalars())
 
 
 def still_inside(conn: Connection, night_id: int) -> dict[str, list[int]]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from overnight.ledger import transitions
 from overnight.ledger.audit import Actor
-from overnight.ledger.chains import NIGHT
+from overnight.ledger.batches import NIGHT
 from overnight.ledger.rows import Row
 from overnight.ledger.states import ItemState
 from overnight.ledger.tables import items, nights

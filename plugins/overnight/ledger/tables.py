@@ -247,6 +247,7 @@ findings = Table(
     Column("message", Text, nullable=False),
     Column("evidence", Text),
     Column("attempt", Integer),  # of the answer it is about; null: of the whole night
+    Column("step_id", Integer),  # the step whose answer it is about; null: of the whole night, or from before there were steps
 )
 
 decisions = Table(

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from overnight.ledger.chains import NIGHT
+from overnight.ledger.batches import NIGHT
 from overnight.ledger.reviews import DECISIONS, DecisionRefused
 from overnight.review import showing
 from overnight.review.reasons import REASONS

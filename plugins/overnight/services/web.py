@@ -63,6 +63,12 @@ class Web:
             NotAllowed: robots.txt forbids it, or it leads into a private network.
             ServiceError: it cannot be read; the words say why.
         """
+        try:
+            return self._follow(url)
+        except (ValueError, httpx.InvalidURL) as odd:  # also a name that no resolver takes
+            raise ServiceError("its address, or one it leads to, is none") from odd
+
+    def _follow(self, url: str) -> Page:
         for _ in range(MAX_REDIRECTS + 1):
             self._refuse_private(url)
             if not self._may(url):
@@ -80,6 +86,7 @@ class Web:
         Pace(f"web {urlsplit(url).netloc}", max(1, int(self._per_second)), max(1.0, 1 / self._per_second)).wait()
         try:
             with self._client.stream("GET", url) as answer:
+                self._refuse_private_peer(answer)
                 read = b""
                 for part in answer.iter_bytes():
                     read += part
@@ -116,8 +123,29 @@ class Web:
             found = {info[4][0] for info in socket.getaddrinfo(parts.hostname, None)}
         except OSError as error:
             raise ServiceError("its name cannot be resolved") from error
-        if any(not ipaddress.ip_address(str(address)).is_global for address in found):
+        if parts.port not in (None, 80, 443):
+            raise NotAllowed("only the web's own ports are read")
+        if any(not _public(str(address)) for address in found):
             raise NotAllowed("its name leads into a private network")
+
+    def _refuse_private_peer(self, answer: httpx.Response) -> None:
+        """Whom we really speak with: a name may have been resolved to another address meanwhile."""
+        stream = answer.extensions.get("network_stream")
+        peer = stream.get_extra_info("server_addr") if stream is not None and not self._proxy else None
+        if peer and not _public(str(peer[0])):
+            raise NotAllowed("its name leads into a private network")
+
+
+def _public(address: str) -> bool:
+    """Whether an address is everybody's; one that carries an IPv4 address inside is judged by that."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
+        if found in ipaddress.ip_network("64:ff9b::/96") or int(found) < 2**32:
+            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        if inner is not None:
+            found = inner
+    return found.is_global and not found.is_multicast
 
 
 def _plain(headers: httpx.Headers) -> list[tuple[str, str]]:

@@ -147,6 +147,7 @@ WORKFLOW = Workflow(
                 item=Asked,
                 answer=Reply,
                 rules=(whole_reply,),
+                plain=True,
                 shown=False,
                 max_output_tokens=1_200,
                 repairs=0,

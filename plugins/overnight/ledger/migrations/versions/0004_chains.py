@@ -18,3 +18,4 @@ def upgrade() -> None:
         sa.Column("retryable", sa.Boolean()),
     ):
         op.add_column("step_items", column)
+    op.add_column("findings", sa.Column("step_id", sa.Integer()))
