@@ -61,7 +61,7 @@ class BatchOperator(BaseOperator):
 
     def _go_on(self, context: Any, shard: Shard) -> dict[str, int]:
         following = shard.advance(now=utcnow)
-        if isinstance(following, dict):
+        if isinstance(following, dict) and len(shard.task.workflow.steps) > 1:
             context["ti"].xcom_push(NEXT, shard.next_batch_id or NOTHING)
         match following:
             case Wait():
