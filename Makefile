@@ -49,7 +49,7 @@ bench: $(VENV)/.installed-bench ## Measure ourselves beside our peers, as ratios
 faults: install-dev ## Kill nights at every point, under every fault profile, on every vendor, then parts of a real Airflow (an hour; goes on where it was stopped)
 	@mkdir -p .faults && AIRFLOW_HOME=$(CURDIR)/.faults/airflow AIRFLOW__LOGGING__LOGGING_LEVEL=CRITICAL PYTHONPATH=$(PYTHONPATH):$(CURDIR) \
 		$(BIN)/python -m tests.support.fault_matrix .faults/progress.jsonl --minutes 48 --results benchmarks/results.json
-	@OVERNIGHT_FAULTS=all OVERNIGHT_FAULTS_RESULTS=$(CURDIR)/benchmarks/results.json $(BIN)/python -m pytest tests/faults/test_real_airflow.py
+	@OVERNIGHT_FAULTS=all OVERNIGHT_FAULTS_RESULTS=$(CURDIR)/benchmarks/results.json $(BIN)/python -m pytest tests/faults/test_real_airflow.py tests/faults/test_killed_anywhere.py
 
 people: install-dev ## A careless person at every review surface, a hundred seeds each, into benchmarks/results.json
 	@mkdir -p .faults && AIRFLOW_HOME=$(CURDIR)/.faults/people AIRFLOW__LOGGING__LOGGING_LEVEL=CRITICAL PYTHONPATH=$(PYTHONPATH):$(CURDIR) \
