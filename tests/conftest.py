@@ -135,6 +135,13 @@ def shared_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox
 
 
 @pytest.fixture
+def connected(sandbox: Sandbox, queue: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A local vendor of one's own, with connections to it and a queue to fill."""
+    connect(monkeypatch, sandbox.hosts)
+    return sandbox
+
+
+@pytest.fixture
 def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     """A local vendor of one's own, to stop, start and count."""
     made = Sandbox(tmp_path, "--batch-seconds", "0.3", "--cancel-seconds", "0.2")
@@ -143,11 +150,13 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, hosts_: dict[str, str], key: str = "sandbox-key") -> None:
-    """Airflow connections to a local vendor, as environment variables: the way a deployment may set them."""
+    """Airflow connections to a local vendor, and to the web through it, as environment variables: as a deployment may set them."""
     for vendor, host in hosts_.items():
         kind = vendor if vendor != "gemini" else "generic"
         value = json.dumps({"conn_type": kind, "host": host, "password": key})
         monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", value)
+    web = {"conn_type": "generic", "extra": {"proxy": hosts_["anthropic"].removesuffix("/anthropic"), "per_second": 500}}
+    monkeypatch.setenv("AIRFLOW_CONN_OVERNIGHT_WEB", json.dumps(web))
 
 
 @pytest.fixture
@@ -166,10 +175,8 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def vendors(shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """Connections to the shared local vendor, and to the web through it."""
+    """Connections to the shared local vendor."""
     connect(monkeypatch, shared_sandbox.hosts)
-    web = {"conn_type": "generic", "extra": {"proxy": shared_sandbox.url, "per_second": 50}}
-    monkeypatch.setenv("AIRFLOW_CONN_OVERNIGHT_WEB", json.dumps(web))
     return shared_sandbox
 
 

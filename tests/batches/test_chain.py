@@ -1,26 +1,20 @@
 """Chains: several steps in one night. Each goes on by itself, nothing is asked twice, and no item is lost between two steps."""
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import select
 
-from overnight.batches.compute import compute
 from overnight.governance import policy as policies
-from overnight.ledger import nights, reviews, verify
+from overnight.ledger import reviews
 from overnight.ledger.audit import Actor
-from overnight.ledger.batches import NIGHT
 from overnight.ledger.connect import Ledger
-from overnight.ledger.tables import answers, audit_events, batches, items, requests, step_items, steps
-from overnight.workflow import Computed, Step, workflow, workflow_names
+from overnight.ledger.tables import audit_events, batches, requests, steps
+from overnight.workflow import workflow, workflow_names
 from tests.conftest import Sandbox, connect
-from tests.support.night import EVENING, Night, paid_twice, queue_file, sample
+from tests.support.chains import asked, misbehave, outcomes, poorer
+from tests.support.night import EVENING, Night, paid_twice, queue_file
 
 BRIEFS = "brief_id,title,primary_query,facts,author,min_words,max_words\n" + "".join(
     f"b{n},A title number {n},a query number {n},Fact {n} here|Another fact,Jo Writer,200,500\n" for n in range(3)
@@ -33,38 +27,6 @@ def briefs(queue: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sa
     connect(monkeypatch, sandbox.hosts)
     queue_file(queue, "blog_drafts", "a.csv", BRIEFS)
     return sandbox
-
-
-def misbehave(sandbox: Sandbox, match: str, outcome: str) -> None:
-    httpx.post(f"{sandbox.url}/control/misbehave", json={"vendor": "*", "match": match, "outcome": outcome}).raise_for_status()
-
-
-def behave(sandbox: Sandbox) -> None:
-    httpx.post(f"{sandbox.url}/control/behave").raise_for_status()
-
-
-def outcomes(ledger: Ledger, workflow_name: str) -> dict[str, dict[str, str]]:
-    """step → item key → how the item left it."""
-    made: dict[str, dict[str, str]] = {}
-    with ledger.read() as conn:
-        query = (
-            select(steps.c.name, items.c.key, step_items.c.outcome)
-            .join(step_items, step_items.c.step_id == steps.c.id)
-            .join(items, items.c.id == step_items.c.item_id)
-            .where(items.c.workflow == workflow_name)
-        )
-        for row in conn.execute(query):
-            made.setdefault(row.name, {})[row.key] = row.outcome
-    return made
-
-
-def asked(ledger: Ledger) -> dict[str, int]:
-    """step → how many requests were planned for it."""
-    made: dict[str, int] = {}
-    with ledger.read() as conn:
-        for row in conn.execute(select(steps.c.name).join(requests, requests.c.step_id == steps.c.id)):
-            made[row.name] = made.get(row.name, 0) + 1
-    return made
 
 
 @pytest.mark.parametrize("name", workflow_names())
@@ -112,14 +74,7 @@ def test_each_step_has_its_own_prompt_model_and_line_in_the_audit_log(briefs: Sa
 def test_a_step_keeps_to_its_own_budget(briefs: Sandbox, sqlite_ledger: Ledger) -> None:
     """What a step may cost is counted by itself: over it, the items wait, and what is bought stays bought."""
     night = Night(sqlite_ledger, "blog_drafts")
-    real = night.task
-
-    def poor(name: str) -> Any:
-        task = real(name)
-        scope = task.policy.action_scope.model_copy(update={"steps": {"draft": Decimal("0.05")}})
-        return replace(task, policy=task.policy.model_copy(update={"action_scope": scope}))
-
-    night.task = poor  # type: ignore[method-assign]
+    poorer(night, draft="0.05")
     counts = night.run()
     assert counts["locked"] == 3
     assert (counts["staged"], counts["carried_over"]) == (1, 2)
@@ -173,171 +128,6 @@ def test_a_draft_that_comes_too_late_lands_in_the_next_night_with_its_outline(br
     assert second.problems() == []
 
 
-def test_a_panel_goes_on_with_the_engines_that_answered(
-    queue: Path, sandbox: Sandbox, sqlite_ledger: Ledger, monkeypatch: Any
-) -> None:
-    """One vendor refuses everything: the questions are judged on the answers of the others, and the count says how many."""
-    connect(monkeypatch, sandbox.hosts)
-    sample(queue, "ai_visibility")
-    httpx.post(f"{sandbox.url}/control/misbehave", json={"vendor": "gemini", "match": "<item>", "outcome": "refused"})
-    night = Night(sqlite_ledger, "ai_visibility")
-    counts = night.run()
-    assert counts["staged"] == counts["locked"] == 12
-    with sqlite_ledger.read() as conn:
-        outputs = [row.output for row in conn.execute(select(items.c.output))]
-    assert {output["answers"] for output in outputs} == {6}
-    assert all("gemini" not in output["by_engine"] for output in outputs)
-    assert night.problems() == []
-
-
-def test_a_step_in_code_that_forgets_an_item_keeps_nothing(queue: Path, vendors: Sandbox, sqlite_ledger: Ledger) -> None:
-    """Each item is to be answered once: a step that loses one is an error before anything is written."""
-    sample(queue, "inventory_signals")
-    night = Night(sqlite_ledger, "inventory_signals")
-    night.change = {"steps": (Step("score", compute=f"{__name__}:forgetful"), *workflow("inventory_signals").steps[1:])}
-    night.check()
-    night.drain()
-    with pytest.raises(RuntimeError, match="was given 500 items and spoke of 499"):
-        compute(sqlite_ledger, night.task("score"), "score", now=night.clock())
-    with sqlite_ledger.read() as conn:
-        assert conn.execute(select(step_items.c.output).where(step_items.c.output.is_not(None))).all() == []
-
-
-def forgetful(rows: Any, _facts: Any) -> list[Computed]:
-    return [Computed(row.item_id, {"signal": "healthy"}) for row in rows[1:]]
-
-
-def test_a_step_in_code_run_again_keeps_what_it_found_and_plans_nothing_twice(
-    queue: Path, vendors: Sandbox, sqlite_ledger: Ledger
-) -> None:
-    """A clear of the task after it is done changes nothing."""
-    sample(queue, "competitor_scan")
-    night = Night(sqlite_ledger, "competitor_scan")
-    night.check()
-    assert night.drain() == []
-    first = compute(sqlite_ledger, night.task("gather"), "gather", now=night.clock())
-    with sqlite_ledger.read() as conn:
-        before = conn.execute(select(step_items)).all()
-    assert compute(sqlite_ledger, night.task("gather"), "gather", now=night.clock()) == first
-    with sqlite_ledger.read() as conn:
-        assert conn.execute(select(step_items)).all() == before
-        assert len(conn.execute(select(batches)).all()) == len(first)
-
-
-def test_an_optional_step_that_brings_nothing_leaves_the_item_as_it_was(queue: Path, sandbox: Sandbox, sqlite_ledger: Ledger,
-                                                                         monkeypatch: Any) -> None:  # fmt: skip
-    """The figures stand without their explanation; the variant stands without its second try."""
-    connect(monkeypatch, sandbox.hosts)
-    sample(queue, "inventory_signals")
-    misbehave(sandbox, "<item>", "refused")
-    night = Night(sqlite_ledger, "inventory_signals")
-    counts = night.run()
-    assert counts["staged"] == counts["locked"] == 500
-    assert night.row()["summary"]["digest"]["explained"] == 0
-    assert night.problems() == []
-
-
-def test_near_duplicates_are_bought_again_once_and_told_what_they_must_differ_from(
-    queue: Path, sandbox: Sandbox, sqlite_ledger: Ledger, monkeypatch: Any
-) -> None:
-    """Two briefs that come out alike: the later one is asked again, once, with the earlier one's words; both are staged."""
-    connect(monkeypatch, sandbox.hosts)
-    sample(queue, "ad_variants")
-    night = Night(sqlite_ledger, "ad_variants")
-    counts = night.run()
-    assert counts["staged"] == counts["locked"] == 18
-    again = {key for key, _ in outcomes(sqlite_ledger, "ad_variants")["rewrite"].items()}
-    assert again == {"ad-017", "ad-018"}
-    with sqlite_ledger.read() as conn:
-        contents = conn.execute(select(requests.c.content).join(steps, steps.c.id == requests.c.step_id).where(
-            steps.c.name == "rewrite")).scalars().all()  # fmt: skip
-        bought = conn.execute(select(answers.c.item_id).join(steps, steps.c.id == answers.c.step_id).where(
-            steps.c.name == "rewrite")).scalars().all()  # fmt: skip
-    assert all("too_near_to" in content and "two-person tent" in content for content in contents)
-    assert len(bought) == len(set(bought)) == 2
-
-
-def test_the_nights_own_question_is_conserved_and_never_locked_by_another_night(queue: Path, sandbox: Sandbox, sqlite_ledger: Ledger,
-                                                                                 monkeypatch: Any) -> None:  # fmt: skip
-    """A digest that fails is shown as failed; the next night asks its own."""
-    connect(monkeypatch, sandbox.hosts)
-    web = f'{{"conn_type": "generic", "extra": {{"proxy": "{sandbox.url}", "per_second": 50}}}}'
-    monkeypatch.setenv("AIRFLOW_CONN_OVERNIGHT_WEB", web)
-    sample(queue, "competitor_scan")
-    misbehave(sandbox, "Leadership digest", "errored")
-    night = Night(sqlite_ledger, "competitor_scan")
-    counts = night.run()
-    assert counts == {"locked": 7, "staged": 6, "failed": 1, "carried_over": 0}
-    behave(sandbox)
-    httpx.post(f"{sandbox.url}/control/shops", json={"day": 2}).raise_for_status()
-    rows = (queue / "competitor_scan" / "sample.csv").read_text().replace("2026-W48", "2026-W49")
-    queue_file(queue, "competitor_scan", "next.csv", rows)
-    second = Night(
-        sqlite_ledger, "competitor_scan", run_id="manual__2", base=EVENING + timedelta(days=7), now=EVENING + timedelta(days=7)
-    )
-    assert second.run() == {"locked": 7, "staged": 7, "failed": 0, "carried_over": 0}
-    with sqlite_ledger.read() as conn:
-        asked_by_nights = conn.execute(select(items.c.key).where(items.c.source == NIGHT)).scalars().all()
-        kinds = second.row()["summary"]["digest"]["changes"]
-        assert verify.problems(conn) == []
-    assert len(asked_by_nights) == 2
-    assert kinds == {"new_product": 7, "price_down": 7, "removed_product": 7, "out_of_stock": 7, "text_changed": 2,
-                     "map_breach": 1}  # fmt: skip
-
-
-def test_a_refused_engine_does_not_throw_the_questions_out_of_the_night(
-    queue: Path, sandbox: Sandbox, sqlite_ledger: Ledger, monkeypatch: Any
-) -> None:
-    """A batch that is given back lets go only of what no other step still asks about."""
-    connect(monkeypatch, sandbox.hosts)
-    sample(queue, "ai_visibility")
-    night = Night(sqlite_ledger, "ai_visibility")
-    night.check()
-    planned = night.drain()
-    with sqlite_ledger.read() as conn:
-        by_vendor = {row.id: row.vendor for row in conn.execute(select(batches.c.id, batches.c.vendor))}
-    refused = [b for b in planned if by_vendor[b] == "gemini"]
-    for batch_id in refused:  # before any other was sent
-        night.job(batch_id)._give_back("refused for good", night.clock())
-    night.chain([b for b in planned if b not in refused])
-    night.validate()
-    counts = night.export()
-    assert (counts["staged"], counts["carried_over"]) == (12, 0)
-    assert night.problems() == []
-
-
-def test_three_runs_of_one_engine_are_three_samples_also_after_a_cut(
-    queue: Path, sandbox: Sandbox, sqlite_ledger: Ledger, monkeypatch: Any
-) -> None:
-    """An answer of run one is never given to run two; run one's own is not bought again."""
-    connect(monkeypatch, sandbox.hosts)
-    sample(queue, "ai_visibility")
-    first = Night(sqlite_ledger, "ai_visibility")
-    first.check()
-    planned = first.drain()
-    first.batch(planned[0])
-    first.now = EVENING + timedelta(hours=15)
-    for batch_id in planned[1:]:
-        first.batch(batch_id)  # past the cutoff: given back
-    with sqlite_ledger.write() as conn:  # the step in code did not run: the night was cut before it
-        inside = nights.still_inside(conn, first.row()["id"])
-    first.validate()
-    assert first.export()["carried_over"] == 12, inside
-    second = Night(
-        sqlite_ledger, "ai_visibility", run_id="manual__2", base=EVENING + timedelta(days=1), now=EVENING + timedelta(days=1)
-    )
-    assert second.run()["staged"] == 12
-    with sqlite_ledger.read() as conn:
-        copied = conn.execute(select(steps.c.name).join(answers, answers.c.step_id == steps.c.id).where(
-            answers.c.reused_from.is_not(None))).scalars().all()  # fmt: skip
-        bought = conn.execute(select(steps.c.name, requests.c.id).join(requests, requests.c.step_id == steps.c.id).join(
-            batches, batches.c.id == requests.c.batch_id).where(batches.c.submitted_at.is_not(None))).all()  # fmt: skip
-    assert len(set(copied)) == 1
-    assert len(copied) == 12
-    assert len([name for name, _ in bought if name == copied[0]]) == 12
-    assert second.problems() == []
-
-
 def test_a_rework_is_written_anew_even_when_a_late_batch_of_its_old_night_is_adopted(
     briefs: Sandbox, sqlite_ledger: Ledger
 ) -> None:
@@ -379,44 +169,3 @@ def test_a_rework_is_written_anew_even_when_a_late_batch_of_its_old_night_is_ado
     assert len(drafts) == len(outlines) == 1
     assert "Begin with rain." in outlines[0]
     assert second.problems() == []
-
-
-def test_the_nights_own_question_over_budget_is_said_to_have_failed_and_its_step_can_be_cleared(
-    queue: Path, sandbox: Sandbox, sqlite_ledger: Ledger, monkeypatch: Any
-) -> None:
-    """It waits for no other night, and a second run of the step before it asks it once."""
-    connect(monkeypatch, sandbox.hosts)
-    web = f'{{"conn_type": "generic", "extra": {{"proxy": "{sandbox.url}", "per_second": 50}}}}'
-    monkeypatch.setenv("AIRFLOW_CONN_OVERNIGHT_WEB", web)
-    sample(queue, "competitor_scan")
-    night = Night(sqlite_ledger, "competitor_scan")
-    real = night.task
-
-    def poor(name: str) -> Any:
-        task = real(name)
-        scope = task.policy.action_scope.model_copy(update={"steps": {"digest": Decimal("0.000001")}})
-        return replace(task, policy=task.policy.model_copy(update={"action_scope": scope}))
-
-    night.task = poor  # type: ignore[method-assign]
-    night.check()
-    night.chain(night.drain())
-    assert compute(sqlite_ledger, night.task("rank"), "rank", now=night.clock()) == []
-    night.validate()
-    assert night.export() == {"locked": 7, "staged": 6, "failed": 1, "carried_over": 0}
-    assert night.problems() == []
-
-
-def test_nine_parallel_steps_land_side_by_side(queue: Path, vendors: Sandbox, ledger: Ledger) -> None:
-    """Nine tasks at once on the same items: none waits for another for ever, each answer is kept."""
-    sample(queue, "ai_visibility")
-    night = Night(ledger, "ai_visibility")
-    night.check()
-    planned = night.drain()
-    with ThreadPoolExecutor(len(planned)) as pool:
-        nights_of_their_own = [Night(ledger, "ai_visibility", now=night.now) for _ in planned]
-        done = list(pool.map(lambda pair: pair[0].batch(pair[1]), zip(nights_of_their_own, planned, strict=True)))
-    assert [counts["valid"] for counts in done] == [12] * 9
-    night.chain_from(compute(ledger, night.task("find"), "find", now=night.clock()))
-    night.validate()
-    assert night.export()["staged"] == 12
-    assert night.problems() == []

@@ -34,8 +34,6 @@ def test_a_night_killed_at_any_commit_is_finished_by_running_it_again(
 ) -> None:
     """Before each commit is after the one before it and after every call in between: each is a place to die, each is healed."""
     connect(monkeypatch, sandbox.hosts)
-    web = {"conn_type": "generic", "extra": {"proxy": sandbox.url, "per_second": 500}}
-    monkeypatch.setenv("AIRFLOW_CONN_OVERNIGHT_WEB", json.dumps(web))
     queue_file(queue, workflow, "a.csv", QUEUES[workflow])
     if workflow == "competitor_scan":
         data_dir(workflow).mkdir(parents=True)

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from overnight.validation import lexicon, rules
-from overnight.workflow import Finding, Severity
+from overnight.workflow import Finding, NightRow, Severity
 
 Texts = Mapping[str, str]
 _BY_GROUP = {"block": Severity.FAIL, "escalate": Severity.ESCALATE, "warn": Severity.WARN}
@@ -115,6 +115,16 @@ def orders(texts: Texts, whose: str = "The text that was queued") -> Iterator[Fi
     for field, text in texts.items():
         for hit in lexicon.hits("injection", text)[:1]:
             yield Finding("orders_to_a_machine", Severity.ESCALATE, f"{whose}: {hit.why}.", field, hit.found)
+
+
+def repeated(rows: Sequence[NightRow], field: str, rule: str, message: str) -> Iterator[tuple[int, Finding]]:
+    """Items of one night whose field says the same, whatever its capitals: each is marked."""
+    same: dict[str, list[int]] = {}
+    for row in rows:
+        same.setdefault(str(row.answer[field]).casefold(), []).append(row.item_id)
+    for ids in same.values():
+        for item_id in ids if len(ids) > 1 else []:
+            yield item_id, Finding(rule, Severity.WARN, message, field)
 
 
 def many(name: str, values: Sequence[str]) -> dict[str, str]:

@@ -244,15 +244,7 @@ def _all_words(keyword: str, text: str) -> bool:
 
 def distinct_titles(rows: Sequence[NightRow]) -> Iterator[tuple[int, Finding]]:
     """Two listings of a night with one title compete with each other."""
-    by_title: dict[str, list[int]] = {}
-    for row in rows:
-        by_title.setdefault(str(row.answer["item_name"]).casefold(), []).append(row.item_id)
-    for same in by_title.values():
-        for item_id in same if len(same) > 1 else []:
-            yield (
-                item_id,
-                Finding("distinct_titles", Severity.WARN, "Another listing of this night has the same title.", "item_name"),
-            )
+    yield from wording.repeated(rows, "item_name", "distinct_titles", "Another listing of this night has the same title.")
 
 
 WORKFLOW = Workflow(

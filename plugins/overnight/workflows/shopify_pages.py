@@ -166,15 +166,7 @@ def tags(item: Page, answer: PageCopy) -> Iterator[Finding]:
 
 def unique_seo_titles(rows: Sequence[NightRow]) -> Iterator[tuple[int, Finding]]:
     """Two pages with one SEO title compete with each other."""
-    by_title: dict[str, list[int]] = {}
-    for row in rows:
-        by_title.setdefault(str(row.answer["seo_title"]).casefold(), []).append(row.item_id)
-    for same in by_title.values():
-        for item_id in same if len(same) > 1 else []:
-            yield (
-                item_id,
-                Finding("unique_seo_titles", Severity.WARN, "Another page of this night has the same SEO title.", "seo_title"),
-            )
+    yield from wording.repeated(rows, "seo_title", "unique_seo_titles", "Another page of this night has the same SEO title.")
 
 
 WORKFLOW = Workflow(
