@@ -178,6 +178,15 @@ def queue_file(folder: Path, workflow: str, name: str, text: str | bytes) -> Pat
     return path
 
 
+def queue_rows(folder: Path, workflow: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Put rows into a workflow's queue as a CSV file."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    queue_file(folder, workflow, "a.csv", text.getvalue())
+
+
 def paid_twice(sandbox: Any) -> list[tuple[str, int]]:
     """Requests that the vendor accepted more than once, whatever batch they came in."""
     with closing(sqlite3.connect(sandbox.state)) as db:

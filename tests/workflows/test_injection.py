@@ -4,8 +4,6 @@ The corpus is tests/support/injections.yaml: ten languages and more. What holds 
 kept apart, every answer is judged by its model and its rules, and nothing an answer says is ever done.
 """
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +21,7 @@ from overnight.ledger.tables import audit_events, decisions, items, requests
 from overnight.validation import lexicon, rules
 from overnight.workflow import workflow
 from tests.conftest import Sandbox, connect
-from tests.support.night import Night, queue_file
+from tests.support.night import Night, queue_rows
 
 CORPUS: list[dict[str, str]] = yaml.safe_load((Path(__file__).parents[1] / "support" / "injections.yaml").read_text())
 ALLOWED = {"create", "move", "decide", "refuse"}
@@ -40,14 +38,6 @@ def gullible(sandbox: Sandbox, queue: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def believe(sandbox: Sandbox, orders: dict[str, str]) -> None:
     httpx.post(f"{sandbox.url}/control/gullible", json=orders).raise_for_status()
-
-
-def put(queue: Path, name: str, rows: list[dict[str, Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    queue_file(queue, name, "a.csv", text.getvalue())
 
 
 def outputs(ledger: Ledger) -> dict[str, Any]:
@@ -108,14 +98,14 @@ def test_no_review_changes_another_review_or_the_schema_of_its_own_label(
         {"review_id": f"x{n}", "sku": "S", "rating": 1, "body": f"It broke. {one['text']}"} for n, one in enumerate(CORPUS)
     ]
     mixed = [row for pair in zip(honest_rows, [*attackers, *[None] * 20], strict=False) for row in pair if row]
-    put(queue, "review_sentiment", mixed)
+    queue_rows(queue, "review_sentiment", mixed)
     night = Night(sqlite_ledger, "review_sentiment")
     counts = night.run()
     assert counts["locked"] == len(mixed) == counts["staged"] + counts["failed"]
     under_attack = outputs(sqlite_ledger)
     # The same honest rows alone, on an honest model.
     believe(gullible, {})
-    put(queue, "review_sentiment", honest_rows)
+    queue_rows(queue, "review_sentiment", honest_rows)
     from overnight.ledger import migrate
 
     calm = Ledger(f"sqlite:///{tmp_path / 'calm.db'}")
@@ -175,7 +165,7 @@ def test_no_comment_of_a_return_changes_another_return(gullible: Sandbox, queue:
         }
         rows.append({"return_id": f"h{n}", **common, "comment": f"The zip broke on day {n}."})
         rows.append({"return_id": f"x{n}", **common, "comment": f"The zip broke. {one['text']}"})
-    put(queue, "returns_triage", rows)
+    queue_rows(queue, "returns_triage", rows)
     night = Night(sqlite_ledger, "returns_triage")
     counts = night.run()
     assert counts["locked"] == len(rows) == counts["staged"] + counts["failed"]
@@ -206,7 +196,7 @@ def test_no_text_in_a_brief_or_a_page_puts_markup_links_or_the_prompt_into_a_tex
     cap = workflow(name).cap
     chosen = [one for one in CORPUS if one["does"] not in ("label", "others")] if cap < len(CORPUS) else CORPUS
     chosen = chosen[:cap]
-    put(queue, name, [{id_field: f"x{n}", **good, field: one["text"]} for n, one in enumerate(chosen)])
+    queue_rows(queue, name, [{id_field: f"x{n}", **good, field: one["text"]} for n, one in enumerate(chosen)])
     night = Night(sqlite_ledger, name)
     counts = night.run()
     assert counts["locked"] == len(chosen) == counts["staged"] + counts["failed"]

@@ -5,7 +5,6 @@ The data is not the project's to ship: each test is skipped, with the reason, wh
 
 import csv
 import html as escaping
-import io
 import json
 import threading
 from collections.abc import Iterator
@@ -28,16 +27,8 @@ from overnight.ledger.tables import items
 from overnight.queues import shopify_export
 from overnight.validation import rules
 from tests.conftest import Sandbox
-from tests.support.night import Night, queue_file
+from tests.support.night import Night, queue_rows
 from tests.workflows.test_numbers import needs
-
-
-def rows_to(queue: Path, name: str, rows: list[dict[str, Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    queue_file(queue, name, "real.csv", text.getvalue())
 
 
 def outputs(ledger: Ledger) -> dict[str, Any]:
@@ -53,7 +44,7 @@ def test_681_badly_written_listings_are_all_accounted_for(queue: Path, vendors: 
          "description": row["description"][:6000]}
         for row in source
     ]  # fmt: skip
-    rows_to(queue, "amazon_listings", rows)
+    queue_rows(queue, "amazon_listings", rows)
     night = Night(sqlite_ledger, "amazon_listings", change={"cap": len(rows)})
     real = night.task
 
@@ -120,7 +111,7 @@ def test_labels_are_set_beside_what_twenty_people_scored_and_no_quote_is_invente
 ) -> None:
     """With the local lexicon this proves the plumbing only: labels arrive at their own rows, quotes are verbatim."""
     source = list(csv.DictReader(needs("review_snippets_human_scored.csv").open(encoding="utf-8")))
-    rows_to(
+    queue_rows(
         queue, "review_sentiment", [{"review_id": r["review_id"], "sku": "S", "rating": 3, "body": r["body"]} for r in source]
     )
     night = Night(sqlite_ledger, "review_sentiment")
@@ -194,7 +185,7 @@ def test_a_real_competitors_offers_are_all_read_and_no_wrong_match_is_called_sur
     folder = data_dir("competitor_scan")
     folder.mkdir(parents=True)
     (folder / "catalogue.csv").write_bytes(needs("catalog_electronics_abt.csv").read_bytes())
-    rows_to(queue, "competitor_scan", [{"competitor_id": "buy-1", "name": "Buy", "urls": "|".join(buy)}])
+    queue_rows(queue, "competitor_scan", [{"competitor_id": "buy-1", "name": "Buy", "urls": "|".join(buy)}])
     night = Night(sqlite_ledger, "competitor_scan")
     counts = night.run()
     assert counts == {"locked": 2, "staged": 2, "failed": 0, "carried_over": 0}
