@@ -2,17 +2,19 @@
 
 from airflow.sdk import dag
 
-from overnight import CollectOperator, DeliverOperator, morning
+from overnight import CollectOperator, DeliverOperator, MeasureOperator, morning
 
 
 @dag(**morning("morning_review", "*/10 8-12 * * *", "0 13 * * *"))
 def morning_review() -> None:
-    """Collect what reviewers decided, then deliver what is approved."""
+    """Collect what reviewers decided, deliver what is approved, then measure the nights whose review is over."""
     collect = CollectOperator(task_id="collect")
     # One broken surface must not keep what was approved elsewhere from going out.
     deliver = DeliverOperator(task_id="deliver", trigger_rule="all_done")
 
-    collect >> deliver
+    measure = MeasureOperator(task_id="measure", trigger_rule="all_done")
+
+    collect >> deliver >> measure
 
 
 morning_review()

@@ -131,7 +131,7 @@ def test_the_front_door_is_pinned() -> None:
 
     assert overnight.__all__ == [
         "BatchOperator", "CheckOperator", "CollectOperator", "ComputeOperator", "DeliverOperator", "DrainOperator", "ExportOperator",
-        "ValidateOperator", "morning", "nightly",
+        "MeasureOperator", "ValidateOperator", "morning", "nightly",
     ]  # fmt: skip
     with pytest.raises(AttributeError, match="front door opens to BatchOperator"):
         _ = overnight.Batch  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@
                                                                              ↓
                                                                         reviewers decide    the review page
                                                                              ↓
-                                                             collect → approved | edited | rework → deliver   morning_review
+                                                  collect → approved | edited | rework → deliver → measure   morning_review
 
 A chain has several steps between drain and validate, each a batch task or, in code, a compute task.
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from overnight.batches.run import BatchOperator
     from overnight.delivery.deliver import DeliverOperator
     from overnight.governance.check import CheckOperator
+    from overnight.quality.measure import MeasureOperator
     from overnight.queues.drain import DrainOperator
     from overnight.review.collect import CollectOperator
     from overnight.review.export import ExportOperator
@@ -36,6 +37,7 @@ _FROM = {
     "ExportOperator": "overnight.review.export",
     "CollectOperator": "overnight.review.collect",
     "DeliverOperator": "overnight.delivery.deliver",
+    "MeasureOperator": "overnight.quality.measure",
 }
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "DeliverOperator",
     "DrainOperator",
     "ExportOperator",
+    "MeasureOperator",
     "ValidateOperator",
     "morning",
     "nightly",

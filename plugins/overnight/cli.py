@@ -1,4 +1,4 @@
-"""The command-line tool for ops: `bin/overnight --help`."""
+"""The command-line tool for ops: `bin/overnight --help`. What has several commands of its own is in `commands/`."""
 
 import json
 import sys
@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from overnight.clock import utcnow
+from overnight.commands import lessons, quality
+from overnight.commands.terminal import fail, ledger, open_unchecked, out
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Overnight: what ops asks and does.")
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+app.add_typer(lessons.app, name="lessons")
+app.add_typer(quality.app, name="quality")
 
 
 @app.command()
@@ -23,7 +25,7 @@ def status(
     """Each night: state, items by state, batches, cost, alerts."""
     from overnight.ledger import overview
 
-    with _ledger().read() as conn:
+    with ledger().read() as conn:
         nights = [overview.describe(conn, night) for night in overview.list_nights(conn, workflow)]
         loose = [alert for alert in overview.loose_alerts(conn) if workflow in (None, alert["workflow"])]
     if as_json:
@@ -61,7 +63,7 @@ def verify() -> None:
     """Check the conservation law and the audit log; exits with 1 where either fails."""
     from overnight.ledger import verify as verifying
 
-    with _ledger().read() as conn:
+    with ledger().read() as conn:
         problems = verifying.problems(conn)
     for problem in problems:
         out.print(f"[red]✗[/red] {problem}", soft_wrap=True)
@@ -75,7 +77,7 @@ def migrate() -> None:
     """Bring the ledger's tables to this package's version."""
     from overnight.ledger import migrate as migrating
 
-    out.print(f"the ledger stands at {migrating.upgrade(_open())}")
+    out.print(f"the ledger stands at {migrating.upgrade(open_unchecked())}")
 
 
 @app.command()
@@ -103,8 +105,8 @@ def _switch(scope: str, *, engaged: bool, by: str, reason: str) -> None:
     from overnight.workflow import workflow_names
 
     if scope != switches.ALL and scope not in workflow_names():
-        _fail(f"{scope!r} is no workflow; there are {', '.join(workflow_names())}. Nothing was changed.")
-    with _ledger().write() as conn:
+        fail(f"{scope!r} is no workflow; there are {', '.join(workflow_names())}. Nothing was changed.")
+    with ledger().write() as conn:
         switches.throw(conn, scope, engaged=engaged, by=by, reason=reason, now=utcnow())
     name = "everything" if scope == switches.ALL else scope
     out.print(f"{name} is {'stopped' if engaged else 're-armed'} by {by}: {reason}")
@@ -115,7 +117,7 @@ def doubts() -> None:
     """Batches that left their night unsettled: never sent again until the vendor answers, or a person gives them up."""
     from overnight.ledger import batches
 
-    with _ledger().read() as conn:
+    with ledger().read() as conn:
         found = batches.doubts(conn)
         table = Table("batch", "workflow", "night", "vendor", "state", "at the vendor", "items", "may cost")
         for row in found:
@@ -137,10 +139,10 @@ def release(
     from overnight.ledger.errors import LedgerError
 
     try:
-        with _ledger().write() as conn:
+        with ledger().write() as conn:
             count = batches.release(conn, batch, by=by, reason=reason, now=utcnow())
     except LedgerError as refusal:
-        _fail(str(refusal))
+        fail(str(refusal))
     out.print(f"{batch} is given up by {by}; {count} items go with the next night")
 
 
@@ -166,7 +168,7 @@ def bill(
         "cost",
         "in real time",
     )
-    with _ledger().read() as conn:
+    with ledger().read() as conn:
         nights = [overview.describe(conn, row) for row in overview.list_nights(conn, workflow)]
     shown = [one for one in nights if night is None or str(one["night"]).startswith(night)]
     for one in shown:
@@ -183,78 +185,6 @@ def bill(
         again = f", {one['reused']} answered from the ledger" if one["reused"] else ""
         said = f"cost ${one['cost_usd']:.4f}, in real time ${one['realtime_cost_usd']:.4f}{again}"
         out.print(f"{one['workflow']} {one['night']}: {', '.join([*limits, said])}", soft_wrap=True)
-
-
-lessons_app = typer.Typer(help="What reviewers taught: proposed rules, and a person's yes or no.", invoke_without_command=True)
-app.add_typer(lessons_app, name="lessons")
-LessonId = Annotated[int, typer.Argument(help="The lesson's number, as `overnight lessons` shows it.")]
-ByName = Annotated[str, typer.Option(help="Your name.")]
-
-
-@lessons_app.callback()
-def lessons(context: typer.Context) -> None:
-    """Every lesson, newest first, with its evidence and what a replay showed."""
-    if context.invoked_subcommand is not None:
-        return
-    from overnight.ledger import lessons as taught
-
-    with _ledger().read() as conn:
-        found = taught.listed(conn)
-    table = Table("no", "workflow", "state", "rule", "seen", "for example", "replay")
-    for row in found:
-        shown = (row["replay"] or {}).get("says", "")
-        example = row["evidence"][0]["words"] if row["evidence"] else ""
-        seen = str(len({one["item"] for one in row["evidence"]}))
-        table.add_row(str(row["id"]), row["workflow"], row["state"], row["rule"], seen, example, shown)
-    out.print(table if found else "No lesson yet: a pattern needs three items that say the same.")
-
-
-@lessons_app.command()
-def adopt(
-    lesson: LessonId, by: ByName, rule: Annotated[str | None, typer.Option(help="Your own wording of it.")] = None
-) -> None:  # fmt: skip
-    """Make a lesson part of the prompt: a new prompt version from the next night on."""
-    from overnight.ledger.errors import LedgerError
-    from overnight.quality import lessons as taught
-
-    try:
-        settled, version = taught.adopt(_ledger(), lesson, by=by, rule=rule, now=utcnow())
-    except (LedgerError, taught.LessonRefused) as refusal:
-        _fail(str(refusal))
-    out.print(f"adopted by {by}: {settled['rule']}", soft_wrap=True)
-    out.print(f"the prompt of {settled['workflow']} is now version {version[:12]}; commit its lessons.md")
-
-
-@lessons_app.command()
-def dismiss(lesson: LessonId, by: ByName) -> None:
-    """Say no to a lesson; it is not proposed again under the same prompt version."""
-    from overnight.ledger.errors import LedgerError
-    from overnight.quality import lessons as taught
-
-    try:
-        settled = taught.dismiss(_ledger(), lesson, by=by, now=utcnow())
-    except (LedgerError, taught.LessonRefused) as refusal:
-        _fail(str(refusal))
-    out.print(f"dismissed by {by}: {settled['rule']}", soft_wrap=True)
-
-
-@lessons_app.command()
-def replay(lesson: LessonId) -> None:
-    """Ask past edited items again, with the rule and without, at batch price; started again, it goes on where it was."""
-    from overnight.governance.killswitch import Stopped
-    from overnight.ledger.errors import LedgerError
-    from overnight.quality import replay as replays
-
-    try:
-        verdict = replays.replay(_ledger(), lesson)
-    except (LedgerError, replays.TooFew, Stopped) as refusal:
-        _fail(str(refusal))
-    out.print(f"[bold]{verdict.says}[/bold]: likeness to the reviewers' own versions {verdict.difference:+.3f} "
-              f"(95 %: {verdict.low:+.3f} to {verdict.high:+.3f}) over {verdict.items} items", soft_wrap=True)  # fmt: skip
-    out.print(
-        f"findings without {verdict.findings['without']}, with {verdict.findings['with']}; it cost ${verdict.cost_usd}",
-        soft_wrap=True,
-    )  # fmt: skip
 
 
 @app.command()
@@ -277,7 +207,7 @@ def sandbox(
             out.print(f"{one.name:16} {one.says}", soft_wrap=True)
         return
     if profile not in PROFILES:
-        _fail(f"{profile!r} is no fault profile; there are {', '.join(PROFILES)}. Nothing was started.")
+        fail(f"{profile!r} is no fault profile; there are {', '.join(PROFILES)}. Nothing was started.")
     for vendor, host in server.hosts(f"http://127.0.0.1:{port}").items():
         out.print(f"{vendor:10} host {host}", soft_wrap=True)
     server.serve(port, state, Pace(batch_seconds, cancel_seconds, expire_seconds), seed, profile=profile)
@@ -317,7 +247,7 @@ def new_workflow(
     try:
         written = scaffold.write(project_dir(), name, owner=owner)
     except scaffold.Refused as refusal:
-        _fail(str(refusal))
+        fail(str(refusal))
     for path in written:
         out.print(str(path.relative_to(project_dir())), soft_wrap=True)
     out.print(f"see it run: make night WORKFLOWS={name}; then docs/how-to/new-workflow.md says what to change first")
@@ -334,7 +264,7 @@ def import_shopify(
     try:
         count = shopify_export.convert(export, queue_file)
     except shopify_export.NotAnExport as refusal:
-        _fail(str(refusal))
+        fail(str(refusal))
     out.print(f"{count} products written to {queue_file}", soft_wrap=True)
 
 
@@ -344,27 +274,6 @@ def down() -> None:
     from overnight.rehearsal import night as rehearsal
 
     rehearsal.down(out)
-
-
-def _ledger() -> Any:
-    from overnight.ledger import migrate as migrating
-
-    ledger = _open()
-    migrating.ensure_current(ledger)
-    return ledger
-
-
-def _open() -> Any:
-    from overnight.ledger.connect import open_ledger
-    from overnight.rehearsal import home
-
-    home.adopt()
-    return open_ledger()
-
-
-def _fail(message: str) -> None:
-    out.print(f"[red]{message}[/red]", soft_wrap=True)
-    raise typer.Exit(2)
 
 
 if __name__ == "__main__":

@@ -175,6 +175,8 @@ class Workflow:
     source: str = ""  # where its queue is; empty: where the brand's queues are
     surface: str = ""  # where its review is; empty: where the brand's reviews are
     targets: tuple[str, ...] = ("json",)  # what approved items are delivered as
+    labels: tuple[str, ...] = ()  # answer fields of few values: a night that spreads them otherwise than the last 28 days is told
+    kinds: tuple[str, ...] = ()  # … and the same for fields of the queued row
     rounds: int = 3  # times reviewers may send an item back before it is a person's to write
     prompt: str = ""  # its prompt folder, where that is not its name: in a replay only
     lesson: str | None = None  # one rule on trial: in a replay only

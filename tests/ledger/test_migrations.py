@@ -5,10 +5,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-from overnight.ledger import migrate
+from overnight.ledger import migrate, quality_tables, review_tables  # noqa: F401 - each adds its tables
 from overnight.ledger.connect import Ledger, _as_sqlalchemy
 from overnight.ledger.errors import LedgerError, WrongVersion
-from overnight.ledger.review_tables import metadata
+from overnight.ledger.tables import metadata
 
 
 def test_the_steps_make_exactly_the_tables_the_code_uses(ledger: Ledger) -> None:

@@ -167,8 +167,9 @@ def test_all_that_is_ready_is_approved_at_once_only_where_the_policy_allows_it(
     from overnight.review import exhibit
 
     monkeypatch.setenv("OVERNIGHT_REVIEW_DIR", str(tmp_path / "review"))
-    assert exhibit.bulk_allowed("blog_drafts") is False
-    monkeypatch.setattr(exhibit, "bulk_allowed", lambda _: True)
+    with sqlite_ledger.read() as conn:
+        assert exhibit.bulk_allowed(conn, "blog_drafts") is False
+    monkeypatch.setattr(exhibit, "bulk_allowed", lambda *_: True)
     _, night = shown(sqlite_ledger, "xlsx", [draft(n) for n in range(4)], buckets=["warning", "ready", "ready", "ready"])
     book = Book(tmp_path / "review")
     book.fill(2, decision="rework", reason="Too long", note="this one not")

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from overnight import rates
 from overnight.validation import limits, sms
 from overnight.workflow import Computed, NightFacts, NightRow, StepRow, workflow
-from overnight.workflows._digests import _tables
 from overnight.workflows._digests import ai_visibility as visibility_digest
 from overnight.workflows._digests import returns_triage as returns_digest
 from overnight.workflows._digests import review_sentiment as sentiment_digest
@@ -288,11 +288,11 @@ def test_mentions_order_and_citations_are_found_in_code() -> None:
 
 def test_an_interval_is_wilsons_and_a_move_must_leave_it() -> None:
     """Reckoned against known values: 30 % of 100 is 22 to 40 %; 8 of 10 against 5 of 10 is chance, 80 of 100 is none."""
-    assert _tables.wilson(30, 100) == pytest.approx((0.2189, 0.3958), abs=0.0005)
-    assert _tables.wilson(0, 0) == (0.0, 1.0)
-    assert not _tables.apart((8, 10), (5, 10))
-    assert _tables.apart((80, 100), (50, 100))
-    assert not _tables.apart((3, 0), (50, 100))
+    assert rates.wilson(30, 100) == pytest.approx((0.2189, 0.3958), abs=0.0005)
+    assert rates.wilson(0, 0) == (0.0, 1.0)
+    assert not rates.apart((8, 10), (5, 10))
+    assert rates.apart((80, 100), (50, 100))
+    assert not rates.apart((3, 0), (50, 100))
 
 
 def test_a_mover_is_a_pair_whose_share_left_chance_behind() -> None:

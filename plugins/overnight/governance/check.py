@@ -19,9 +19,10 @@ from overnight.batches.vendor import vendor_class
 from overnight.brand import brand
 from overnight.clock import NOW, SCHEDULED, clock, utcnow
 from overnight.governance import killswitch
-from overnight.ledger import migrate, nights
+from overnight.ledger import migrate, nights, postures
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
+from overnight.quality.ranges import quality
 from overnight.queues.source import source
 from overnight.review.surface import surface
 from overnight.tasks import NightTask, open_task
@@ -65,7 +66,10 @@ def check(ledger: Ledger, task: NightTask, *, base: datetime, start: str, now: d
             "Mend it before the night, then clear the check task of this run."
         )
     with ledger.write() as conn:
-        return nights.open_night(conn, facts=_facts(task, base, start), actor=task.actor, now=now)
+        facts = _facts(task, base, start)
+        if postures.tightened(conn, task.workflow.name) is not None:
+            facts["cap"] = max(1, int(facts["cap"] * quality().tightened.cap_share))
+        return nights.open_night(conn, facts=facts, actor=task.actor, now=now)
 
 
 def _facts(task: NightTask, base: datetime, start: str) -> dict[str, Any]:

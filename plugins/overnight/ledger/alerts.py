@@ -38,3 +38,9 @@ def of_run(conn: Connection, workflow: str, run_id: str) -> list[Row]:
     """The alerts of one run, oldest first."""
     query = select(alerts).where(alerts.c.workflow == workflow, alerts.c.run_id == run_id)
     return list(conn.execute(query.order_by(alerts.c.id)).mappings())
+
+
+def listed(conn: Connection, *, since: datetime | None = None, limit: int = 200) -> list[Row]:
+    """Every alert, newest first."""
+    query = select(alerts).order_by(alerts.c.id.desc()).limit(limit)
+    return list(conn.execute(query.where(alerts.c.last_seen_at >= since) if since is not None else query).mappings())

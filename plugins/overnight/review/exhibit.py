@@ -15,7 +15,7 @@ from overnight import prompts
 from overnight.finder import UnknownName
 from overnight.governance import policy as policies
 from overnight.ledger import findings as ledger_findings
-from overnight.ledger import reviews
+from overnight.ledger import postures, reviews
 from overnight.ledger.nights import Night
 from overnight.ledger.states import ItemState
 from overnight.review import placement, showing
@@ -118,7 +118,7 @@ def build(conn: Connection, night: Night) -> Exhibit:
         night["id"], night["workflow"], declared.title if declared else night["workflow"], night["night"],
         review.mode if review else Mode.ITEM, review.minutes if review else None,
         prompts.checklist(declared) if declared else (), names, befores, editable, review.document if review else None,
-        (*_speaking(night, entries, decided), *entries), REASONS,
+        (*_speaking(conn, night, entries, decided), *entries), REASONS,
     )  # fmt: skip
 
 
@@ -168,7 +168,7 @@ def _said(finding: Mapping[Any, Any]) -> str:
     return f"{finding['severity']}: {finding['message']}{where}" + (f" “{finding['evidence']}”" if finding["evidence"] else "")
 
 
-def _speaking(night: Night, entries: Sequence[Entry], decided: Mapping[int | None, Any]) -> list[Entry]:
+def _speaking(conn: Connection, night: Night, entries: Sequence[Entry], decided: Mapping[int | None, Any]) -> list[Entry]:
     """The rows that speak for many: the digest, and all that is ready where the policy lets one decision be for all."""
     speaking = []
     summary = (night["summary"] or {}).get("digest")
@@ -180,14 +180,16 @@ def _speaking(night: Night, entries: Sequence[Entry], decided: Mapping[int | Non
             Entry(digest_ref(night["id"]), None, "digest", title, "Digest", (words,), covered=True, decision=decided.get(None))
         )
     ready = sum(entry.look == placement.BUCKETS["ready"] for entry in entries)
-    if ready > 1 and bulk_allowed(night["workflow"]):
+    if ready > 1 and bulk_allowed(conn, night["workflow"]):
         title = f"All {ready} items marked “{placement.BUCKETS['ready']}” that have no decision of their own"
         speaking.append(Entry(ready_ref(night["id"]), None, "ready", title, "All at once", covered=True))
     return speaking
 
 
-def bulk_allowed(name: str) -> bool:
-    """Whether one decision may be for all that is ready: the policy says so, and no named approver is due."""
+def bulk_allowed(conn: Connection, name: str) -> bool:
+    """Whether one decision may be for all that is ready: the policy says so, no named approver is due, and nothing drifts."""
+    if postures.tightened(conn, name) is not None:
+        return False
     try:
         approval = policies.load(name)[0].approval
     except policies.PolicyError:

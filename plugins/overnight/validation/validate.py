@@ -7,6 +7,7 @@ items. Every locked item leaves as staged, failed or carried over, in one transa
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any
@@ -15,10 +16,11 @@ from airflow.sdk import BaseOperator
 from sqlalchemy import Connection
 
 from overnight.clock import utcnow
-from overnight.ledger import batches, findings, nights, reviews, transitions
+from overnight.ledger import batches, findings, nights, postures, reviews, transitions
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
 from overnight.ledger.states import ItemState, NightState, Outcome
+from overnight.quality.ranges import quality
 from overnight.review import placement
 from overnight.tasks import NightTask, open_task
 from overnight.validation import standing
@@ -50,9 +52,13 @@ def validate(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int
         stand = standing.of_night(conn, workflow, night)
         found = findings.of_night(conn, night["id"])
         past = nights.past_digests(conn, workflow.name, night["id"], since=now - PAST)
+        tight = postures.tightened(conn, workflow.name) is not None
     if night["state"] == NightState.LOCKED:
         landed = standing.landed(stand)
         rows = [_row(one, found) for one in landed if one.output is not None]
+        if tight:
+            more = workflow.review.sample * quality().tightened.sample_times
+            workflow = replace(workflow, review=replace(workflow.review, sample=more))
         verdict = _look_at_the_night(workflow, rows, past, seed=night["night"])
         with ledger.write() as conn:
             _settle(conn, task, night, landed, verdict, now=now)

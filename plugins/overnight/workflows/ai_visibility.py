@@ -132,6 +132,8 @@ WORKFLOW = Workflow(
         sample=10,
     ),
     targets=("csv", "json"),
+    labels=("sentiment",),
+    kinds=("intent",),
     cap=200,
     vendor="openai",
     model="gpt-5-nano",

@@ -174,6 +174,8 @@ WORKFLOW = Workflow(
         sample=15,
     ),
     targets=("csv", "json"),
+    labels=("reason", "owner", "urgency"),
+    kinds=("channel", "reason_code"),
     cap=200,
     vendor="openai",
     model="gpt-5-nano",

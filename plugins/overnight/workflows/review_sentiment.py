@@ -152,6 +152,8 @@ WORKFLOW = Workflow(
         digest="overnight.workflows._digests.review_sentiment:digest",
     ),
     targets=("csv", "json"),
+    labels=("overall", "issue_type", "severity"),
+    kinds=("rating", "source", "department"),
     cap=5_000,
     vendor="openai",
     model="gpt-5-nano",

@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from overnight.ledger.review_tables import metadata
+from overnight.ledger import quality_tables, review_tables  # noqa: F401 - each adds its tables
+from overnight.ledger.tables import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=metadata, render_as_batch=connection.dialect.name == "sqlite")

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from overnight.rates import apart, wilson
 from overnight.workflow import NightRow
-from overnight.workflows._digests._tables import Past, apart, buckets, wilson
+from overnight.workflows._digests._tables import Past, buckets
 
 MEASURE = "the vendors' API without a search tool; consumer apps differ"
 

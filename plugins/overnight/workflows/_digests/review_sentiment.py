@@ -5,8 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from overnight.rates import apart
 from overnight.workflow import NightRow
-from overnight.workflows._digests._tables import Past, added_up, apart, buckets
+from overnight.workflows._digests._tables import Past, added_up, buckets
 
 TOP = 8
 QUOTES = 3

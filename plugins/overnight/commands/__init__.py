@@ -1,0 +1,1 @@
+"""The command-line tool's groups of commands, one file each."""

@@ -1,0 +1,35 @@
+"""What every command shares: where it prints, the ledger it opens, how it says no."""
+
+import sys
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+
+from overnight.ledger.connect import Ledger
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+
+
+def ledger() -> Ledger:
+    """The ledger, at this package's version."""
+    from overnight.ledger import migrate
+
+    opened = open_unchecked()
+    migrate.ensure_current(opened)
+    return opened
+
+
+def open_unchecked() -> Ledger:
+    """The ledger at whatever version it is."""
+    from overnight.ledger.connect import open_ledger
+    from overnight.rehearsal import home
+
+    home.adopt()
+    return open_ledger()
+
+
+def fail(message: str) -> NoReturn:
+    """Say what is wrong and end with 2."""
+    out.print(f"[red]{message}[/red]", soft_wrap=True)
+    raise typer.Exit(2)

@@ -1,0 +1,89 @@
+"""What is healthy and what raises an alert, from `include/quality.yaml`. Shares run from 0 to 1 and are of decided items."""
+
+from functools import lru_cache
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from overnight.brand import include_dir
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ranges(_Closed):
+    """The healthy bands: lowest and highest."""
+
+    as_is: tuple[float, float] = (0.70, 0.85)
+    edit: tuple[float, float] = (0.10, 0.20)
+    rework: tuple[float, float] = (0.05, 0.10)
+    completion: tuple[float, float] = (1.0, 1.0)
+
+
+class Rules(_Closed):
+    """Thresholds of the single rules, and the guard that keeps chance from raising them."""
+
+    as_is_twice_below: float = Field(default=0.70, gt=0, lt=1)
+    as_is_once_below: float = Field(default=0.65, gt=0, lt=1)
+    edit_above: float = Field(default=0.25, gt=0, lt=1)
+    rework_above: float = Field(default=0.15, gt=0, lt=1)
+    cost_rises_by: float = Field(default=0.25, gt=0)
+    certainty: float = Field(default=0.005, gt=0, lt=0.5)
+    least_decided: int = Field(default=8, ge=1)
+
+
+class Trend(_Closed):
+    """The sequential test."""
+
+    healthy_rate: float = Field(default=0.78, gt=0, lt=1)
+    declines: tuple[float, ...] = (0.72, 0.62)
+    threshold: float = Field(default=4.25, gt=0)
+
+    @model_validator(mode="after")
+    def _below(self) -> "Trend":
+        if not self.declines or any(not 0 < rate < self.healthy_rate for rate in self.declines):
+            raise ValueError(f"declines must lie between 0 and healthy_rate ({self.healthy_rate}); got {list(self.declines)}")
+        return self
+
+
+class RubberStamp(_Closed):
+    """Approval that is too good and too fast."""
+
+    as_is_above: float = Field(default=0.95, gt=0, lt=1)
+    seconds_below: float = Field(default=8, gt=0)
+    least_decided: int = Field(default=20, ge=1)
+
+
+class Shift(_Closed):
+    """Distributions against the last 28 days."""
+
+    psi_above: float = Field(default=0.25, gt=0)
+    certainty: float = Field(default=0.001, gt=0, lt=0.5)
+    least: int = Field(default=50, ge=1)
+
+
+class Tightened(_Closed):
+    """What holds while a workflow is tightened."""
+
+    cap_share: float = Field(default=0.5, gt=0, le=1)
+    sample_times: int = Field(default=2, ge=1)
+    nights_in_range: int = Field(default=3, ge=1)
+
+
+class Quality(_Closed):
+    """The whole file."""
+
+    ranges: Ranges = Ranges()
+    rules: Rules = Rules()
+    trend: Trend = Trend()
+    rubber_stamp: RubberStamp = RubberStamp()
+    shift: Shift = Shift()
+    tightened: Tightened = Tightened()
+
+
+@lru_cache(maxsize=1)
+def quality() -> Quality:
+    """The file of this deployment, or the seed's own numbers where there is none."""
+    path = include_dir() / "quality.yaml"
+    return Quality.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else Quality()

@@ -1,0 +1,1 @@
+"""The six ways async agents die, each caused here and each caught."""
