@@ -9,12 +9,14 @@ import typer
 from rich.table import Table
 
 from overnight.clock import utcnow
-from overnight.commands import lessons, quality
+from overnight.commands import lessons, quality, switches
 from overnight.commands.terminal import fail, ledger, open_unchecked, out
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Overnight: what ops asks and does.")
 app.add_typer(lessons.app, name="lessons")
 app.add_typer(quality.app, name="quality")
+app.command()(switches.stop)
+app.command()(switches.resume)
 
 
 @app.command()
@@ -78,38 +80,6 @@ def migrate() -> None:
     from overnight.ledger import migrate as migrating
 
     out.print(f"the ledger stands at {migrating.upgrade(open_unchecked())}")
-
-
-@app.command()
-def stop(
-    reason: Annotated[str, typer.Option(help="Why; it goes into the audit log.")],
-    by: Annotated[str, typer.Option(help="Your name.")],
-    workflow: Annotated[str, typer.Argument(help="A workflow's name; all of them without one.")] = "*",
-) -> None:
-    """Engage a kill switch: nothing new is bought or exported until it is re-armed."""
-    _switch(workflow, engaged=True, by=by, reason=reason)
-
-
-@app.command()
-def resume(
-    reason: Annotated[str, typer.Option(help="Why; it goes into the audit log.")],
-    by: Annotated[str, typer.Option(help="Your name.")],
-    workflow: Annotated[str, typer.Argument(help="A workflow's name; all of them without one.")] = "*",
-) -> None:
-    """Re-arm a kill switch."""
-    _switch(workflow, engaged=False, by=by, reason=reason)
-
-
-def _switch(scope: str, *, engaged: bool, by: str, reason: str) -> None:
-    from overnight.ledger import switches
-    from overnight.workflow import workflow_names
-
-    if scope != switches.ALL and scope not in workflow_names():
-        fail(f"{scope!r} is no workflow; there are {', '.join(workflow_names())}. Nothing was changed.")
-    with ledger().write() as conn:
-        switches.throw(conn, scope, engaged=engaged, by=by, reason=reason, now=utcnow())
-    name = "everything" if scope == switches.ALL else scope
-    out.print(f"{name} is {'stopped' if engaged else 're-armed'} by {by}: {reason}")
 
 
 @app.command()

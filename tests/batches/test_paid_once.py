@@ -17,7 +17,7 @@ import yaml
 
 from overnight import brand as brands
 from overnight import prompts
-from overnight.batches import cost, judge, packing, plan
+from overnight.batches import cost, judge, packing, plan, stops
 from overnight.batches.breaker import FAILURES, Breaker
 from overnight.batches.shard import Watch
 from overnight.batches.vendor import Result, Usage, Verdict, vendor_class
@@ -321,7 +321,7 @@ def test_a_stuck_model_is_said_and_the_rest_goes_to_the_fallback(sqlite_ledger: 
             with closing(sqlite3.connect(told.state)) as db, db:
                 db.execute("DROP TRIGGER stuck")
                 db.execute("UPDATE batches SET ends = 1e12")
-            watch.job.stuck(now=night.clock)
+            stops.stuck(watch.job, now=night.clock)
         else:
             wait_ended("openai", watch.job.batch["vendor_batch_id"])
             watch.job.ended(now=night.clock)
@@ -340,8 +340,8 @@ def test_without_a_fallback_a_stuck_batch_is_said_once_and_waited_for(sqlite_led
     night = opened(sqlite_ledger, fallback=None)
     job = night.job(night.planned[0])
     job.submit(now=night.clock)
-    job.stuck(now=night.clock)
-    job.stuck(now=night.clock)
+    stops.stuck(job, now=night.clock)
+    stops.stuck(job, now=night.clock)
     assert job.batch["state"] == "submitted"
     watch = night.shard(night.planned[0]).advance(now=night.clock)
     assert isinstance(watch, Watch)

@@ -7,13 +7,11 @@ import yaml
 
 from overnight.governance import policy
 from overnight.governance.check import CheckFailed
-from overnight.governance.killswitch import Stopped
 from overnight.governance.policy import Denied, Policy, PolicyError
-from overnight.ledger import switches
 from overnight.ledger.connect import Ledger
 from overnight.workflow import workflow_names
 from tests.conftest import PROJECT, Sandbox, closed_port, connect
-from tests.support.night import Night, queue_file
+from tests.support.night import Night
 
 ROW = "review_id,sku,rating,body\nr1,S,5,Soft fabric.\n"
 
@@ -101,33 +99,3 @@ def test_a_missing_broken_or_borrowed_policy_denies_everything(tmp_path: Path, m
     policy.path_of("review_sentiment").unlink()
     with pytest.raises(PolicyError, match="denied by default"):
         policy.load("review_sentiment")
-
-
-@pytest.mark.parametrize("scope", ["*", "review_sentiment"])
-def test_a_kill_switch_stops_what_costs_money_and_a_named_person_re_arms_it(
-    sqlite_ledger: Ledger, queue: Path, vendors: Sandbox, scope: str
-) -> None:
-    """Thrown between the lock and the submit: nothing is bought; re-armed, the same night goes on."""
-    queue_file(queue, "review_sentiment", "a.csv", ROW)
-    night = Night(sqlite_ledger, "review_sentiment")
-    night.check()
-    (batch_id,) = night.drain()
-    with sqlite_ledger.write() as conn:
-        switches.throw(conn, scope, engaged=True, by="Ada", reason="odd answers", now=night.clock())
-    with pytest.raises(Stopped, match="engaged by Ada: odd answers"):
-        night.batch(batch_id)
-    with sqlite_ledger.write() as conn:
-        switches.throw(conn, scope, engaged=False, by="Ada", reason="all clear", now=night.clock())
-    assert night.batch(batch_id) == {"valid": 1}
-    assert night.problems() == []
-
-
-def test_another_workflows_kill_switch_stops_nobody_else(sqlite_ledger: Ledger, queue: Path, vendors: Sandbox) -> None:
-    """A switch has a scope."""
-    from overnight.ledger import migrate
-
-    migrate.upgrade(sqlite_ledger)
-    night = Night(sqlite_ledger, "review_sentiment")
-    with sqlite_ledger.write() as conn:
-        switches.throw(conn, "blog_drafts", engaged=True, by="Ada", reason="x", now=night.clock())
-    assert night.check()["state"] == "open"

@@ -59,7 +59,7 @@ def test_each_of_many_random_edits_by_the_databases_owner_is_found_and_named(led
     write(ledger)
     disarm(ledger)
     dice = random.Random(7)
-    for _ in range(12):
+    for _ in range(100):
         with ledger.engine.connect() as conn:
             trick = dice.choice([_change, _drop, _slip_in, _cut_tail])
             where = trick(conn, dice)
@@ -76,7 +76,7 @@ def _pick(conn, dice):  # type: ignore[no-untyped-def]
 
 def _change(conn, dice):  # type: ignore[no-untyped-def]
     row = _pick(conn, dice)
-    column = dice.choice(["actor", "to_state", "detail", "verb", "object_id", "policy_hash"])
+    column = dice.choice([name for name in audit.HASHED if name not in ("at", "position", "workflow", "day")])
     conn.execute(update(audit_events).where(audit_events.c.id == row["id"]).values({column: "x" + str(row[column])[:10]}))
     return f"audit row {row['id']} "
 

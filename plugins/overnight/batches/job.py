@@ -12,19 +12,19 @@ from typing import Any
 from sqlalchemy import Connection
 
 from overnight.alerts import notifier
-from overnight.batches import clients, plan, raw
+from overnight.batches import clients, plan, raw, stops
 from overnight.batches.breaker import Breaker
 from overnight.batches.errors import AuthFailed, CannotLook, MaybeAccepted, NotAccepted, Overtaken, TryLater, VendorError
 from overnight.batches.land import Landing
 from overnight.batches.vendor import Line, Phase, Progress, Receipt, Ticket, vendor_class
 from overnight.batches.waits import Now, Wait, waits
 from overnight.clock import utcnow
-from overnight.governance import killswitch
+from overnight.governance import killswitch, trip
 from overnight.ledger import answers, batches, breakers, chains, nights, transitions
 from overnight.ledger.batches import Batch
 from overnight.ledger.connect import Ledger
 from overnight.ledger.errors import LedgerError
-from overnight.ledger.states import BatchState, ItemState, NightState, Outcome, Purpose, RequestState
+from overnight.ledger.states import AnswerState, BatchState, ItemState, NightState, Outcome, Purpose, RequestState
 from overnight.tasks import NightTask
 
 
@@ -53,11 +53,12 @@ class BatchJob:
         if wait := self._hold_back(now()):
             return wait
         self.task.policy.allow("submit_batch")
-        killswitch.refuse_if_engaged(self.ledger, self.task.workflow.name, "submitting a batch")
         return self._intend(now()) or self._send(now)
 
     def _hold_back(self, now: datetime) -> Wait | None:
-        """The workflow's start, a pause the vendor asked for, a cold cache, an open breaker."""
+        """A kill switch, the workflow's start, a pause the vendor asked for, a cold cache, an open breaker."""
+        if switch := stops.engaged(self.ledger, self.batch):
+            return Wait(now + waits().delta("stopped"), f"{killswitch.words(switch)} Nothing is sent before it is re-armed")
         start = max(self.batch["start_at"], self.batch["not_before_at"] or self.batch["start_at"])
         if now < start:
             return Wait(start, "not before its time")
@@ -241,28 +242,6 @@ class BatchJob:
                 error = f"the cancel did not get through: {refusal}"
             self._move(BatchState.CANCELLING, now(), cancelled_at=now(), error=error)
 
-    def stuck(self, *, now: Now) -> None:
-        """No progress for longer than the workflow is patient: said once; where there is a fallback, the batch is cut.
-
-        Each of the workflow's models gets one chance a shard: the last one is waited for, whatever it does.
-        """
-        if self.batch["state"] != BatchState.SUBMITTED or self.batch["waits"]:
-            return
-        self.note(waits=1)
-        reason = f"batch {self.batch['key']} makes no progress since {self.batch['submitted_at'].isoformat()}"
-        self.breaker.trip(reason, now())
-        with self.ledger.read() as conn:
-            earlier = [row for row in batches.of_shard(conn, self.batch) if row["landing_night_id"] is None]
-        cut_before = sum(row["cancelled_at"] is not None for row in earlier)
-        # A vendor that tells nothing of a running batch may be at work on it: said, but not cut.
-        silent = not vendor_class(self.batch["vendor"]).facts.reports_progress
-        another = not silent and cut_before < len(self.task.workflow.models()) - 1
-        following = "It is cancelled and the rest goes to the fallback." if another else "It is waited for."
-        said = f"{self.batch['model']} at {self.batch['vendor']} is stuck: {reason}. {following}"
-        self.alert("model_stuck", said, now())
-        if another:
-            self.cut(now=now)
-
     @property
     def trouble_said(self) -> bool:
         """Whether people were told that the batch cannot be asked."""
@@ -338,6 +317,8 @@ class BatchJob:
             cost_usd = answers.cost_of_batch(conn, self.batch_id)
         self._whole_failure(counts, now())
         self._move(BatchState.LANDED, now(), landed_at=now(), counts=counts, cost_usd=cost_usd)
+        if set(counts) - {AnswerState.VALID}:
+            trip.after_landing(self.ledger, self.task, self.batch, now=now())
         return counts
 
     def _whole_failure(self, counts: dict[str, int], now: datetime) -> None:

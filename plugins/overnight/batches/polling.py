@@ -21,6 +21,7 @@ class Next(StrEnum):
     CUT = "cut"
     STUCK = "stuck"
     FAIL = "fail"
+    STOP = "stop"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from overnight.batches import plan
+from overnight.batches import plan, stops
 from overnight.batches.breaker import Breaker
 from overnight.batches.job import BatchJob
 from overnight.batches.waits import Now, waits
-from overnight.ledger import answers, batches, chains, money, nights
+from overnight.ledger import answers, batches, chains, money, nights, switches
 from overnight.ledger.states import AnswerState, BatchState, ItemState, Outcome, Purpose
 
 WORTH = timedelta(minutes=10)
@@ -71,9 +71,15 @@ def _say(job: BatchJob, unpaid: int, now: datetime) -> None:
 
 
 def moved_to_fallback(job: BatchJob, *, now: Now) -> bool:
-    """A batch that was not sent and whose model's breaker is open goes to the fallback, where the workflow names one."""
+    """A batch that was not sent and whose model's breaker is open, or whose vendor was stopped, goes to the fallback, where the
+    workflow names one.
+    """
     batch = job.batch
-    if batch["state"] != BatchState.PLANNED or now() >= batch["cutoff_at"] or job.breaker.open_until(now()) is None:
+    if batch["state"] != BatchState.PLANNED or now() >= batch["cutoff_at"]:
+        return False
+    switch = stops.engaged(job.ledger, batch)
+    held = switch["scope"] == switches.of_vendor(batch["vendor"]) if switch else job.breaker.open_until(now()) is not None
+    if not held:
         return False
     other = _fallback(job, now())
     if other is None:

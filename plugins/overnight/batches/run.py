@@ -8,10 +8,12 @@ from typing import Any, NoReturn
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from overnight.batches import stops
 from overnight.batches.shard import Shard, Watch
 from overnight.batches.waits import Wait, waits
 from overnight.clock import utcnow
 from overnight.ledger.connect import open_ledger
+from overnight.ledger.states import BatchState
 from overnight.tasks import open_task
 
 NEXT = "next"
@@ -49,8 +51,10 @@ class BatchOperator(BaseOperator):
                     job.ended(now=utcnow)
                 case "cut":
                     job.cut(now=utcnow)
+                case "stop":
+                    stops.stop(job, now=utcnow)
                 case "stuck":
-                    job.stuck(now=utcnow)
+                    stops.stuck(job, now=utcnow)
                 case _:
                     job.cannot_be_asked(str(said.get("reason")), now=utcnow)
         return self._go_on(context, shard)
@@ -79,6 +83,8 @@ class BatchOperator(BaseOperator):
             vendor=batch["vendor"], vendor_batch_id=batch["vendor_batch_id"], until=watch.until.isoformat(),
             interval_s=self.poll_s or times.poll, first_look_s=times.first_look, stuck_after_s=watch.stuck_after_s,
             since=batch["submitted_at"].isoformat(), said=watch.job.trouble_said,
+            # What is cancelled already is only waited for: a switch has nothing more to stop there.
+            scopes=stops.scopes(batch) if batch["state"] == BatchState.SUBMITTED else (),
         )  # fmt: skip
         self.defer(trigger=trigger, method_name="execute_complete")
         raise AssertionError("defer does not return")

@@ -46,6 +46,12 @@ class Waits:
     room: float = 2 * 60.0
     """Before we look again whether the vendor has room for more enqueued tokens, or whether the cache is warm."""
 
+    stopped: float = 2 * 60.0
+    """Before a batch that a kill switch keeps from being sent looks again whether it was re-armed."""
+
+    switch: float = 10.0
+    """Between two looks at the kill switches while a vendor works: a switch has to trip within 30 s."""
+
     warm_up: float = 30 * 60.0
     """The longest the others wait for the batch that warms the cache; then they go without."""
 

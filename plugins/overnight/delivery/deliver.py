@@ -20,7 +20,7 @@ from overnight.clock import utcnow
 from overnight.delivery.target import Approved, target
 from overnight.governance import killswitch
 from overnight.governance import policy as policies
-from overnight.ledger import deliveries, migrate
+from overnight.ledger import deliveries, migrate, switches
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.rows import Row
@@ -80,7 +80,10 @@ def _deliver_one(ledger: Ledger, folder: Path, name: str, *, run_id: str, task_i
     killswitch.refuse_if_engaged(ledger, name, "the delivery")
     actor = Actor("agent", name, run_id=run_id, task_id=task_id, policy_hash=policy_hash)
     with ledger.write() as conn:
-        deliveries.plan(conn, name, declared.targets, f"{name}/{now.date().isoformat()}", actor=actor, now=now)
+        deliveries.plan(
+            conn, name, declared.targets, f"{name}/{now.date().isoformat()}", actor=actor, now=now,
+            stopped=switches.stopped_prompts(conn),
+        )  # fmt: skip
     moved = 0
     with ledger.read() as conn:
         begun = deliveries.planned(conn, name)

@@ -57,7 +57,11 @@ def check(ledger: Ledger, task: NightTask, *, base: datetime, start: str, now: d
         CheckFailed: with every trouble found.
     """
     migrate.ensure_current(ledger)
-    killswitch.refuse_if_engaged(ledger, task.workflow.name, "opening the night")
+    version = prompts.version(task.workflow)
+    killswitch.refuse_if_engaged(ledger, task.workflow.name, "opening the night", prompt=version)
+    for view in task.workflow.asked():
+        if view.fallback is None:
+            killswitch.refuse_if_engaged(ledger, task.workflow.name, "opening the night", vendor=view.vendor, prompt=version)
     troubles = list(_troubles(task))
     if troubles:
         listed = "\n- ".join(troubles)

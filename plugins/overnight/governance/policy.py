@@ -43,6 +43,14 @@ class DataAccess(_Closed):
     vendors: tuple[str, ...] = ()
 
 
+class Trip(_Closed):
+    """When a rule throws the workflow's kill switch by itself."""
+
+    failed_batches: int = Field(default=3, ge=1)  # that failed as a whole, one after the other
+    fail_share: float = Field(default=0.5, gt=0, le=1)  # of the night's answers
+    least_answers: int = Field(default=50, ge=1)  # before the share says anything
+
+
 class ActionScope(_Closed):
     """Layer 2: the verbs, and the ceilings of one night."""
 
@@ -51,6 +59,7 @@ class ActionScope(_Closed):
     max_output_tokens: int = Field(default=0, ge=0)
     max_attempts: int = Field(default=0, ge=0)
     max_usd: Decimal = Field(default=Decimal(0), ge=0)  # one night's budget
+    trip: Trip = Trip()
     steps: dict[str, Decimal] = Field(default_factory=dict)  # a chain: what single steps may cost of it, at most
 
 

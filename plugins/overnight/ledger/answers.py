@@ -122,6 +122,19 @@ def states_of_batch(conn: Connection, batch_id: int) -> dict[str, int]:
     return {state: count for state, count in conn.execute(mine)}
 
 
+def states_of_night(conn: Connection, night_id: int, without: Iterable[str] = ()) -> dict[str, int]:
+    """How many answers of each state a night has brought, by the newest of each item and step; some steps left out."""
+    kept_out = select(steps.c.id).where(steps.c.night_id == night_id, steps.c.name.in_(list(without)))
+    newest = (
+        select(func.max(answers.c.id).label("id"))
+        .where(answers.c.night_id == night_id, answers.c.reused_from.is_(None), answers.c.step_id.not_in(kept_out))
+        .group_by(answers.c.item_id, answers.c.step_id)
+        .subquery()
+    )
+    query = select(answers.c.state, func.count()).join(newest, newest.c.id == answers.c.id).group_by(answers.c.state)
+    return {state: count for state, count in conn.execute(query)}
+
+
 def repairs_of(conn: Connection, night_id: int, item_ids: Iterable[int]) -> dict[int, int]:
     """How often each item was asked again in this night because its answer was no good."""
     tried: dict[int, int] = {}

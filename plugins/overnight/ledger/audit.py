@@ -170,3 +170,9 @@ def _heads_off(conn: Connection, seen: dict[tuple[str, str], tuple[int, str]]) -
             where = f"{chain[0]} {chain[1]}"
             problems.append(f"audit chain {where}: ends at row #{last[0]}, but row #{head[0]} was written")
     return problems
+
+
+def of_object(conn: Connection, kind: str, object_id: str) -> list[dict[str, Any]]:
+    """All that happened to one thing, oldest first."""
+    query = select(audit_events).where(audit_events.c.object_type == kind, audit_events.c.object_id == object_id)
+    return [dict(row) for row in conn.execute(query.order_by(audit_events.c.id)).mappings()]

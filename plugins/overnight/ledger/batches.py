@@ -79,7 +79,8 @@ def get(conn: Connection, batch_id: int) -> Batch:
     query = (
         select(
             batches, nights.c.workflow, nights.c.night, nights.c.state.label("night_state"), nights.c.cutoff_at,
-            nights.c.start_at, nights.c.id.label("home_night_id"), steps.c.name.label("step"),
+            nights.c.start_at, nights.c.id.label("home_night_id"), nights.c.prompt_version, nights.c.budget_usd,
+            steps.c.name.label("step"),
         )
         .join(nights, nights.c.id == _home)
         .join(steps, steps.c.id == batches.c.step_id)
@@ -89,6 +90,17 @@ def get(conn: Connection, batch_id: int) -> Batch:
     if row is None:
         raise LedgerError(f"There is no batch {batch_id} in this ledger. Nothing was sent.")
     return row
+
+
+def failed_in_a_row(conn: Connection, night_id: int) -> int:
+    """How many of a night's batches their vendors failed as a whole, one after the other, up to the last that landed."""
+    query = select(batches.c.error, batches.c.cancelled_at).where(_home == night_id, batches.c.state == BatchState.LANDED)
+    count = 0
+    for row in conn.execute(query.order_by(batches.c.landed_at.desc(), batches.c.id.desc())):
+        if row.error is None or row.cancelled_at is not None:
+            break
+        count += 1
+    return count
 
 
 def ids_of_night(conn: Connection, night_id: int, steps_named: Iterable[str] | None = None) -> list[int]:

@@ -30,10 +30,19 @@ def planned(conn: Connection, workflow: str) -> list[Row]:
     return list(conn.execute(query.order_by(deliveries.c.id)).mappings())
 
 
-def plan(conn: Connection, workflow: str, targets: Sequence[str], folder: str, *, actor: Actor, now: datetime) -> int | None:
-    """Fix which approved items go out together; None when there are none. From here on no other delivery takes them."""
+def plan(
+    conn: Connection, workflow: str, targets: Sequence[str], folder: str, *, actor: Actor, now: datetime,
+    stopped: Sequence[str] = (),
+) -> int | None:  # fmt: skip
+    """Fix which approved items go out together; None when there are none. From here on no other delivery takes them.
+
+    Args:
+        stopped: prompt versions (their beginnings) that a kill switch stops: what was written under one of them stays.
+    """
     taken = select(delivery_items.c.item_id)
     query = select(items.c.id).where(items.c.workflow == workflow, items.c.state.in_(_GOOD), items.c.id.not_in(taken))
+    for version in stopped:
+        query = query.where(items.c.night_id.not_in(select(nights.c.id).where(nights.c.prompt_version.startswith(version))))
     ids = list(conn.execute(query.order_by(items.c.id).with_for_update()).scalars())
     if not ids:
         return None

@@ -21,6 +21,13 @@ def committed(conn: Connection, night_id: int) -> Decimal:
     return total or ZERO
 
 
+def spent(conn: Connection, night_id: int) -> Decimal:
+    """What a night's answers have really cost so far."""
+    landed = (batches.c.night_id == night_id) & (batches.c.state == BatchState.LANDED)
+    total: Decimal | None = conn.execute(select(func.sum(batches.c.cost_usd)).where(landed)).scalar()
+    return total or ZERO
+
+
 def committed_at(conn: Connection, step_id: int) -> Decimal:
     """The same of one step."""
     total: Decimal | None = conn.execute(select(func.sum(_COUNTS)).where(batches.c.step_id == step_id)).scalar()

@@ -89,9 +89,9 @@ def signals(nights: Sequence[Counted], quality: Quality) -> list[Signal]:
         low, high = rates.wilson(sums.as_is, sums.decided)
         found.append(Signal(
             "approval_declines",
-            f"Over {sums.nights} night{'s' if sums.nights > 1 else ''} {sums.as_is} of {sums.decided} decided items were approved as they are "
-            f"({_percent(sums.as_is / sums.decided)}, 95 % sure between {_percent(low)} and {_percent(high)}); healthy is "
-            f"{_percent(quality.trend.healthy_rate)}. Each night by itself may look harmless.",
+            f"Over {sums.nights} night{'s' if sums.nights > 1 else ''} {sums.as_is} of {sums.decided} decided items were "
+            f"approved as they are ({_percent(sums.as_is / sums.decided)}, 95 % sure between {_percent(low)} and "
+            f"{_percent(high)}); healthy is {_percent(quality.trend.healthy_rate)}. Each night by itself may look harmless.",
             "Look at what changed since the decline began (prompt, model, kind of input), then at the reviewers' reasons.",
             {"nights": sums.nights, "as_is": sums.as_is, "decided": sums.decided, "evidence": round(max(sums.sums), 2)},
         ))  # fmt: skip

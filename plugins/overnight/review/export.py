@@ -43,7 +43,7 @@ def export(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int]:
         shows = exhibit.build(conn, night)
     if night["state"] == NightState.CLOSED:
         return counts
-    killswitch.refuse_if_engaged(ledger, task.workflow.name, "the export")
+    killswitch.refuse_if_engaged(ledger, task.workflow.name, "the export", prompt=night["prompt_version"])
     place = surface(night["surface"])
     shown = place.export(shows)
     _refuse_mismatch(night, shows, place, shown, counts["staged"] + counts["failed"])
