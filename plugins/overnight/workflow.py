@@ -265,6 +265,14 @@ def workflow(name: str) -> Workflow:
     return found
 
 
+def workflow_if_known(name: str) -> Workflow | None:
+    """The same; None for one that was taken out of the package: its old nights can still be read."""
+    try:
+        return workflow(name)
+    except finder.UnknownName:
+        return None
+
+
 def workflow_names() -> list[str]:
     """Every workflow there is."""
     return finder.names("overnight.workflows")

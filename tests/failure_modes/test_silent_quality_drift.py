@@ -151,7 +151,7 @@ def test_metrics_are_counted_by_night_version_and_reviewer_and_late_decisions_br
         report = metrics.report(conn, "blog_drafts", now=over)
     (line,) = report.nights
     assert (line.as_is, line.edit, line.rework, line.decided, line.pending) == (1, 0, 1, 2, 2)
-    assert (line.rate("as_is"), line.completion, report.cases) == (0.5, 1.0, ())
+    assert (line.share("as_is"), line.completion, report.cases) == (0.5, 1.0, ())
     assert [(one.name.split(" · ")[0], one.decided) for one in report.reviewers] == [("ada", 2)]
     assert report.versions[0].decided == 2
     with sqlite_ledger.write() as conn:

@@ -56,10 +56,10 @@ def _cells(line: Metrics, report: Report) -> list[str]:
         return f"[red]{shown} ({verdicts[name]})[/red]" if verdicts.get(name, "healthy") != "healthy" else shown
 
     low, high = line.sure
-    as_is = rate("as_is", line.rate("as_is")) + (f" ({low:.0%}-{high:.0%})" if line.decided else "")
+    as_is = rate("as_is", line.share("as_is")) + (f" ({low:.0%}-{high:.0%})" if line.decided else "")
     money = [f"${usd:.4f}" if usd is not None else "" for usd in (line.cost_per_output_usd, line.cost_per_approved_usd)]
     beside = [str(n) if line.locked else "" for n in (line.pending, line.failed, line.blocked)]
-    rest = [rate("edit", line.rate("edit")), rate("rework", line.rate("rework")), rate("completion", line.completion)]
+    rest = [rate("edit", line.share("edit")), rate("rework", line.share("rework")), rate("completion", line.completion)]
     return [line.name, str(line.decided), as_is, *rest, *money, *beside]
 
 

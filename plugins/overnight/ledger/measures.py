@@ -17,6 +17,8 @@ from overnight.ledger.rows import Row
 from overnight.ledger.states import ItemState, NightState, Outcome
 from overnight.ledger.tables import decisions, findings, items, night_items, nights
 
+PAST = timedelta(days=28)
+"""How far back a night is compared: its digest, its labels, its inputs."""
 LONGEST_PAUSE_S = 900.0
 """Seconds between two decisions from which it was a break and no look at an item."""
 _COUNTS = (decisions.c.superseded_at.is_(None)) | (decisions.c.collected_at.is_not(None))
@@ -149,7 +151,3 @@ def by_reviewer(conn: Connection, workflow: str, since: datetime) -> list[Row]:
 def workflows(conn: Connection) -> list[str]:
     """Every workflow that was ever measured."""
     return list(conn.execute(select(measures.c.workflow).distinct().order_by(measures.c.workflow)).scalars())
-
-
-PAST = timedelta(days=28)
-"""How far back a distribution is compared."""

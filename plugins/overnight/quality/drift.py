@@ -19,25 +19,34 @@ from overnight.quality.ranges import Quality, Rules, Trend
 COST_NIGHTS, COST_BEFORE = 3, 14
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """One night's decisions. A heavy edit is counted under `rework` already."""
+class Shares:
+    """What is counted of decisions, as shares of all of them. A heavy edit is counted under `rework` already."""
 
-    night: str
+    __slots__ = ()
     as_is: int
     edit: int
     rework: int
-    cost_per_output_usd: float | None = None
 
     @property
     def decided(self) -> int:
-        """How many items people decided."""
+        """How many items people decided: the denominator of the three shares."""
         return self.as_is + self.edit + self.rework
 
     def share(self, name: str) -> float | None:
         """as_is, edit or rework as a share of what was decided; None where nothing was."""
         counted: int = getattr(self, name)
         return counted / self.decided if self.decided else None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted(Shares):
+    """One night's decisions."""
+
+    night: str
+    as_is: int
+    edit: int
+    rework: int
+    cost_per_output_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from airflow.sdk import BaseOperator
 from overnight.alerts import notifier
 from overnight.brand import brand
 from overnight.clock import first, utcnow
-from overnight.finder import UnknownName
 from overnight.ledger import measures, migrate, postures
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger, open_ledger
@@ -24,7 +23,7 @@ from overnight.ledger.nights import Night
 from overnight.quality import drift, metrics, shift
 from overnight.quality.drift import Signal
 from overnight.quality.ranges import Quality, quality
-from overnight.workflow import Workflow, workflow
+from overnight.workflow import workflow_if_known
 
 RECENT = timedelta(days=14)
 
@@ -50,7 +49,7 @@ def measure(ledger: Ledger, *, actor: Actor, now: datetime) -> dict[str, int]:
     with ledger.read() as conn:
         nights = measures.open_nights(conn, now - RECENT)
     for night in nights:
-        declared = _declared(night["workflow"])
+        declared = workflow_if_known(night["workflow"])
         with ledger.write() as conn:
             row = measures.take(conn, night)
             if row["locked"] == 0 or (row["pending"] and now < review_over_at(night)):
@@ -176,10 +175,3 @@ def _complete(ledger: Ledger, night: Night, rows: Sequence[Mapping[str, Any]], *
     )
     with ledger.write() as conn:
         postures.investigate(conn, night["workflow"], night["id"], "incomplete", what, actor=actor, now=now)
-
-
-def _declared(name: str) -> Workflow | None:
-    try:
-        return workflow(name)
-    except UnknownName:
-        return None

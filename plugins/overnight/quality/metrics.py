@@ -13,12 +13,12 @@ from sqlalchemy import Connection
 
 from overnight import rates
 from overnight.ledger import measures, postures
-from overnight.quality.drift import Counted
+from overnight.quality.drift import Counted, Shares
 from overnight.quality.ranges import Quality, quality
 
 
 @dataclass(frozen=True, slots=True)
-class Metrics:
+class Metrics(Shares):
     """One line of figures: a night, a prompt version, a reviewer, or all of a workflow."""
 
     name: str
@@ -32,16 +32,6 @@ class Metrics:
     staged: int = 0
     cost_usd: Decimal = Decimal(0)
     facts: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def decided(self) -> int:
-        """The denominator of the three rates."""
-        return self.as_is + self.edit + self.rework
-
-    def rate(self, name: str) -> float | None:
-        """as_is, edit or rework over decided items; None where nothing was decided."""
-        counted: int = getattr(self, name)
-        return counted / self.decided if self.decided else None
 
     @property
     def sure(self) -> tuple[float, float]:
@@ -66,7 +56,7 @@ class Metrics:
 
     def verdicts(self, settings: Quality) -> dict[str, str]:
         """healthy, below or above for each metric that has a band and a value."""
-        said = {name: self.rate(name) for name in ("as_is", "edit", "rework")} | {"completion": self.completion}
+        said = {name: self.share(name) for name in ("as_is", "edit", "rework")} | {"completion": self.completion}
         found = {}
         for name, value in said.items():
             low, high = getattr(settings.ranges, name)

@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from overnight import prompts
-from overnight.finder import UnknownName
 from overnight.governance import policy as policies
 from overnight.ledger import findings as ledger_findings
 from overnight.ledger import postures, reviews
@@ -20,7 +19,7 @@ from overnight.ledger.nights import Night
 from overnight.ledger.states import ItemState
 from overnight.review import placement, showing
 from overnight.review.reasons import REASONS
-from overnight.workflow import Mode, Review, Workflow, workflow
+from overnight.workflow import Mode, Review, Workflow, workflow_if_known
 
 MANY = 100_000
 OPEN = (ItemState.IN_REVIEW, ItemState.STAGED)
@@ -105,7 +104,7 @@ def ready_ref(night_id: int) -> str:
 
 def build(conn: Connection, night: Night) -> Exhibit:
     """A night's exhibit as the ledger has it now."""
-    declared = _declared(night["workflow"])
+    declared = workflow_if_known(night["workflow"])
     review = declared.review if declared else None
     rows = reviews.entries(conn, night["id"], limit=MANY)
     found = ledger_findings.of_night(conn, night["id"], [row["id"] for row in rows])
@@ -200,10 +199,3 @@ def bulk_allowed(conn: Connection, name: str) -> bool:
 def shown_hash(cells: Mapping[str, str]) -> str:
     """The hash of everything a row shows that is ours."""
     return hashlib.sha256(json.dumps(dict(sorted(cells.items())), ensure_ascii=False).encode()).hexdigest()
-
-
-def _declared(name: str) -> Workflow | None:
-    try:
-        return workflow(name)
-    except UnknownName:
-        return None  # a workflow that was taken out of the package: its old nights can still be read

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from overnight.finder import UnknownName
 from overnight.governance import policy as policies
 from overnight.ledger import exhibits, reviews
 from overnight.ledger.audit import Actor
@@ -24,7 +23,7 @@ from overnight.review.exhibit import Entry, Exhibit
 from overnight.review.export import keep
 from overnight.review.placement import BUCKETS
 from overnight.review.surface import Mark, Surface, SurfaceBroken, Told
-from overnight.workflow import Workflow, workflow
+from overnight.workflow import workflow_if_known
 
 _ALTERED = (
     "Cells that Overnight wrote were changed in this row, so nobody can say what was approved. Undo the change (or decide "
@@ -140,7 +139,7 @@ class Morning:
     def _decisions(self, mark: Mark, entry: Entry) -> Iterator[tuple[int | None, dict[str, Any]]]:
         """The decision of a row: one, or one for each item it speaks for."""
         night = self.nights[mark.night_id]
-        declared = _declared(night["workflow"])
+        declared = workflow_if_known(night["workflow"])
         if entry.ref == exhibit.ready_ref(mark.night_id):
             yield from self._all_ready(mark, entry)
             return
@@ -229,10 +228,3 @@ def _done(decision: Row, night: Night) -> str:
     at = (decision["collected_at"] or decision["decided_at"]).astimezone(zone).strftime("%d %b %H:%M")
     heavy = " (a large edit: it counts as rework)" if decision["heavy"] else ""
     return f"{verdict.SAID[decision['decision']]} by {decision['reviewer']}, {at}{heavy}"
-
-
-def _declared(name: str) -> Workflow | None:
-    try:
-        return workflow(name)
-    except UnknownName:
-        return None

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from overnight import prompts
-from overnight.finder import UnknownName
 from overnight.ledger import findings as ledger_findings
 from overnight.ledger import nights as ledger_nights
 from overnight.ledger import overview, reviews
@@ -16,7 +15,7 @@ from overnight.ledger.audit import Actor
 from overnight.ledger.errors import LedgerError
 from overnight.review import exhibit, placement, showing, verdict
 from overnight.review.reasons import REASONS
-from overnight.workflow import Workflow, workflow
+from overnight.workflow import Workflow, workflow_if_known
 
 PER_PAGE = 50
 
@@ -52,7 +51,7 @@ def review(conn: Connection, night_id: int, *, page: int) -> dict[str, Any] | No
     rows = reviews.entries(conn, night_id, shown, limit=PER_PAGE, offset=(page - 1) * PER_PAGE)
     found = ledger_findings.of_night(conn, night_id, [row["id"] for row in rows])
     decided = reviews.effective(conn, night_id)
-    declared = _declared(night["workflow"])
+    declared = workflow_if_known(night["workflow"])
     return {
         "night": {
             **overview.describe(conn, night),
@@ -109,21 +108,14 @@ def decide(conn: Connection, night_id: int, item_id: int | None, form: Mapping[s
         reviewer=actor.name, edits=edits,
     )  # fmt: skip
     row = reviews.item(conn, item_id) if item_id is not None else None
-    decision = verdict.decision(written, row, _declared(workflow_of(conn, night_id) or ""), surface="page")
+    decision = verdict.decision(written, row, workflow_if_known(workflow_of(conn, night_id) or ""), surface="page")
     decision["output_hash"] = form.get("output_hash") or None
     reviews.decide(conn, night_id, item_id, decision, actor=actor, now=now)
     return verdict.SAID[str(decision["decision"])]
 
 
-def _declared(name: str) -> Workflow | None:
-    try:
-        return workflow(name)
-    except UnknownName:
-        return None  # a workflow that was taken out of the package: its old nights can still be read
-
-
 def _title(name: str) -> str:
-    declared = _declared(name)
+    declared = workflow_if_known(name)
     return declared.title if declared else name
 
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from importlib import import_module
 from typing import Any
 
@@ -16,7 +16,7 @@ from airflow.sdk import BaseOperator
 from sqlalchemy import Connection
 
 from overnight.clock import utcnow
-from overnight.ledger import batches, findings, nights, postures, reviews, transitions
+from overnight.ledger import batches, findings, measures, nights, postures, reviews, transitions
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
 from overnight.ledger.states import ItemState, NightState, Outcome
@@ -26,9 +26,6 @@ from overnight.tasks import NightTask, open_task
 from overnight.validation import standing
 from overnight.validation.standing import Standing
 from overnight.workflow import Finding, NightRow, Severity, Workflow
-
-PAST = timedelta(days=28)
-"""How far back a digest looks to tell a trend from a single night."""
 
 
 class ValidateOperator(BaseOperator):
@@ -51,7 +48,7 @@ def validate(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int
         night = nights.of_run(conn, workflow.name, task.run_id)
         stand = standing.of_night(conn, workflow, night)
         found = findings.of_night(conn, night["id"])
-        past = nights.past_digests(conn, workflow.name, night["id"], since=now - PAST)
+        past = nights.past_digests(conn, workflow.name, night["id"], since=now - measures.PAST)
         tight = postures.tightened(conn, workflow.name) is not None
     if night["state"] == NightState.LOCKED:
         landed = standing.landed(stand)
