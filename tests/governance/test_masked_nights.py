@@ -59,7 +59,7 @@ def test_nothing_of_250_customers_reaches_the_vendor_and_every_quote_is_in_the_c
                 assert secret.casefold() not in log, secret
         assert person.name.casefold() not in log
     with sqlite_ledger.read() as conn:
-        outputs = conn.execute(select(items.c.input, items.c.output)).all()
+        outputs = conn.execute(select(items.c.input, items.c.output).where(items.c.output.is_not(None))).all()
         kept = conn.execute(select(request_items.c.masks)).scalars().all()
     assert all(masks for masks in kept)
     assert all(row.output["evidence_quote"] in row.input["comment"] for row in outputs)
