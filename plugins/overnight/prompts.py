@@ -103,14 +103,15 @@ def checklist(workflow: Workflow) -> tuple[str, ...]:
 
 def content(
     item: Mapping[str, Any], *, context: str | None = None, note: str | None = None,
-    previous: Mapping[str, Any] | None = None, problem: str | None = None,
+    previous: Mapping[str, Any] | None = None, problem: str | None = None, masked: bool = False,
 ) -> str:  # fmt: skip
     """The item's part of a request: its fields as data, what a reviewer said about it, and what was wrong with the last try.
 
     Args:
         problem: what the checks found in tonight's first answer; this request repairs it.
+        masked: whether placeholders stand in it for what the vendor must not see.
     """
-    parts = [block("item", item)]
+    parts = [MASKED, block("item", item)] if masked else [block("item", item)]
     if context:
         parts.append(block("context", {"text": context}))
     if previous is not None:
@@ -120,6 +121,10 @@ def content(
     if problem:
         parts.append(block("last_problem", {"text": problem}))
     return "\n".join(parts)
+
+
+MASKED = "Words in brackets such as [NAME_1] or [EMAIL_1] stand for what we keep back. Copy them unchanged where you need them."
+"""Said before an item whose personal data is masked."""
 
 
 def entries(contents: Sequence[str]) -> str:

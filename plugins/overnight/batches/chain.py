@@ -27,7 +27,9 @@ def start(conn: Connection, task: NightTask, night: Night, items: Sequence[Mappi
     asked = [step for step in task.workflow.first_steps if not step.compute]
     over: list[set[int]] = []
     for step in asked:
-        given = [{**item, "input": step.take(item["input"], {})} if step.take else item for item in items]
+        given = [
+            {**item, "queued": item["input"], "input": step.take(item["input"], {})} if step.take else item for item in items
+        ]
         planned = plan.first(conn, _viewed(task, step.name), night, ids[step.name], given, now=now)
         over.append(set(planned.over_budget))
         made.add(planned)
@@ -174,7 +176,9 @@ def _ask_of_all(
     ids = queue.add(conn, [row], ItemState.WAITING, **common)
     transitions.move(conn, "item", ids, ItemState.LOCKED, night_id=night["id"], **common)
     nights.add_members(conn, night["id"], there[step.name], ids)
-    items = chains.asking(conn, there[step.name], ids)
+    # It speaks of all rows: whatever a row declares personal is masked in it, too.
+    personal = {name: [row.item.get(name) for row, _ in rows] for name in task.policy.data_access.personal}
+    items = [{**item, "queued": personal} for item in chains.asking(conn, there[step.name], ids)]
     planned = plan.first(conn, _viewed(task, step.name), night, there[step.name], items, now=now)
     _leave_unpaid(conn, task, night, planned, now=now)
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from overnight.batches.vendor import Result, Verdict
+from overnight.governance import masking
 from overnight.ledger.states import AnswerState
 from overnight.workflow import Finding, Severity, Workflow
 
@@ -42,8 +43,15 @@ def judge(workflow: Workflow, item: Mapping[str, Any], result: Result) -> Judgem
     return one
 
 
-def entries(workflow: Workflow, items: Sequence[Mapping[str, Any]], result: Result) -> list[Judgement]:
-    """Judge the result of one request against the input of each of its entries, in their order. A bad one fails alone."""
+def entries(
+    workflow: Workflow, items: Sequence[Mapping[str, Any]], result: Result, masks: Sequence[Mapping[str, str]] = ()
+) -> list[Judgement]:
+    """Judge the result of one request against the input of each of its entries, in their order. A bad one fails alone.
+
+    Args:
+        masks: of each entry, what its placeholders stand for: it is put back before anything is judged.
+    """
+    hidden = masks or [{}] * len(items)
     cut_off = result.verdict is Verdict.TRUNCATED
     if result.verdict is not Verdict.SUCCEEDED and not (cut_off and workflow.pack > 1):
         return [_not_answered(result)] * len(items)
@@ -52,12 +60,15 @@ def entries(workflow: Workflow, items: Sequence[Mapping[str, Any]], result: Resu
     try:
         _refuse_nul(result.text)
         if workflow.pack == 1:
-            return [_one(workflow, items[0], result.text)]
+            return [_one(workflow, items[0], result.text, hidden[0])]
         found = _unpacked(result.text, cut_off=cut_off)
     except ValueError as error:
         return [Judgement(AnswerState.OFF_SCHEMA, error=str(error))] * len(items)
     left_out = _not_answered(result) if cut_off else Judgement(AnswerState.MISSING, error=_LEFT_OUT, retryable=True)
-    return [_entry(workflow, item, found.get(number, []), left_out) for number, item in enumerate(items, start=1)]
+    return [
+        _entry(workflow, item, masking.reveal(found.get(number, []), mine), left_out, mine)
+        for number, (item, mine) in enumerate(zip(items, hidden, strict=True), start=1)
+    ]
 
 
 def again(workflow: Workflow, item: Mapping[str, Any], output: Mapping[str, Any]) -> Judgement:
@@ -98,19 +109,32 @@ def _unpacked(text: str, *, cut_off: bool) -> dict[int, list[Any]]:
     return found
 
 
-def _entry(workflow: Workflow, item: Mapping[str, Any], found: Sequence[Any], left_out: Judgement) -> Judgement:
+def _entry(
+    workflow: Workflow, item: Mapping[str, Any], found: Sequence[Any], left_out: Judgement, masks: Mapping[str, str]
+) -> Judgement:
     if not found:
         return left_out
     if len(found) > 1:
         return Judgement(AnswerState.OFF_SCHEMA, error="The answer speaks of this entry more than once.")
-    return again(workflow, item, found[0])
+    return _made_up(found[0], item, masks) or again(workflow, item, found[0])
 
 
-def _one(workflow: Workflow, item: Mapping[str, Any], text: str) -> Judgement:
+def _one(workflow: Workflow, item: Mapping[str, Any], text: str, masks: Mapping[str, str]) -> Judgement:
     try:
-        return _by_rules(workflow, item, workflow.answer.model_validate_json(text))
+        if not masks:
+            return _by_rules(workflow, item, workflow.answer.model_validate_json(text))
+        answer = masking.reveal(from_json(text), masks)
+        return _made_up(answer, item, masks) or _by_rules(workflow, item, workflow.answer.model_validate(answer))
     except ValidationError as error:
         return Judgement(AnswerState.OFF_SCHEMA, error=_in_words(error))
+
+
+def _made_up(answer: Any, item: Mapping[str, Any], masks: Mapping[str, str]) -> Judgement | None:
+    """A placeholder that we never gave it must not reach anybody: the answer is asked for again."""
+    strange = sorted(set(masking.left(answer)) - set(masking.left(item))) if masks else []
+    if not strange:
+        return None
+    return Judgement(AnswerState.RULE_FAILED, error=f"placeholder: {', '.join(strange[:5])} stands for nothing that was sent.")
 
 
 def _refuse_nul(text: str) -> None:

@@ -6,7 +6,7 @@ request that no line speaks for lands as missing. Landing again after a kill goe
 
 import gc
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -109,7 +109,7 @@ class Landing:
     def _add(self, chunk: _Chunk, rows: Sequence[Any], result: Result | None) -> None:
         """The answers of one request. Its tokens are shared out over its entries; identical inputs cost nothing more."""
         groups = [list(group) for _, group in groupby(rows, key=lambda row: row.position)] if len(rows) > 1 else [[*rows]]
-        judged = self._judged([group[0].input for group in groups], result)
+        judged = self._judged([group[0].input for group in groups], [group[0].masks or {} for group in groups], result)
         shares = result.usage.shares(len(groups)) if result is not None else [_NOTHING] * len(groups)
         for group, entry, share in zip(groups, judged, shares, strict=True):
             for place, row in enumerate(group):
@@ -124,11 +124,11 @@ class Landing:
         end = states.pop() if len(states) == 1 else RequestState.ANSWERED
         chunk.ends.setdefault(end, []).append(rows[0].request_id)
 
-    def _judged(self, inputs: Sequence[Any], result: Result | None) -> list[judge.Judgement]:
+    def _judged(self, inputs: Sequence[Any], masks: Sequence[Mapping[str, str]], result: Result | None) -> list[judge.Judgement]:
         if result is None:
             why = f"The vendor failed the whole batch: {self.batch['error']}." if self.batch["error"] else _NO_LINE
             return [judge.Judgement(AnswerState.MISSING, error=why, retryable=True)] * len(inputs)
-        return judge.entries(self.workflow, inputs, result)
+        return judge.entries(self.workflow, inputs, result, masks)
 
     def _answer(self, row: Any, judged: judge.Judgement, usage: Usage, result: Result | None) -> dict[str, Any]:
         batch_usd, realtime_usd = cost.batch_cost(self.vendor.facts, self.batch["model"], usage)

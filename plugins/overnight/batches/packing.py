@@ -6,12 +6,14 @@ The row's own id is left out of what is sent: the vendor does not need it, and t
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from overnight import prompts
 from overnight.batches import cost
 from overnight.batches.vendor import VendorFacts
+from overnight.governance.masking import Masker
+from overnight.governance.policy import DataAccess
 from overnight.validation import lexicon
 from overnight.workflow import Workflow
 
@@ -39,6 +41,7 @@ class Entry:
     item_ids: tuple[int, ...]
     content: str
     key: str
+    masks: Mapping[str, str] = field(default_factory=dict)  # placeholder → what the vendor does not see
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,34 +62,59 @@ class Packed:
     def line(self, prompt_hash: str) -> dict[str, Any]:
         """The request as the ledger plans it."""
         return {
-            "entries": [{"item_ids": entry.item_ids, "key": entry.key} for entry in self.entries],
+            "entries": [
+                {"item_ids": entry.item_ids, "key": entry.key, "masks": dict(entry.masks) or None} for entry in self.entries
+            ],
             "content": self.content, "prompt_hash": prompt_hash, "max_output_tokens": self.max_output_tokens,
         }  # fmt: skip
 
 
 def entries(
-    workflow: Workflow, question: Question, items: Iterable[Mapping[Any, Any]], problems: Mapping[int, str] | None = None
-) -> list[Entry]:
-    """The items' questions in their order; items that ask the same share one where the workflow allows reuse."""
-    found: dict[str, tuple[list[int], str]] = {}
+    workflow: Workflow, question: Question, items: Iterable[Mapping[Any, Any]], problems: Mapping[int, str] | None = None,
+    access: DataAccess | None = None,
+) -> list[Entry]:  # fmt: skip
+    """The items' questions in their order; items that ask the same share one where the workflow allows reuse.
+
+    Args:
+        access: the policy's first layer: what is masked before the vendor sees it.
+    """
+    found: dict[str, Entry] = {}
     for item in items:
-        data = prompts.content(
-            {name: value for name, value in item["input"].items() if name != workflow.id_field},
-            context=None if workflow.plain else item["context"], note=None if workflow.plain else item["note"],
-            previous=item["output"] if item["note"] and not workflow.plain else None,
-            problem=(problems or {}).get(item["id"]),
-        )  # fmt: skip
-        content = question.prompt.around(data)
-        name = key(workflow, question, content)
-        found.setdefault(name if workflow.reuse else f"{name} {item['id']}", ([], content))[0].append(item["id"])
-    return [Entry(tuple(ids), content, name[:64]) for name, (ids, content) in found.items()]
+        content, masks = _content(workflow, question, item, (problems or {}).get(item["id"]), access)
+        name = key(workflow, question, content, masks)
+        name = name if workflow.reuse else f"{name} {item['id']}"
+        earlier = found.get(name)
+        ids = (*earlier.item_ids, item["id"]) if earlier else (item["id"],)
+        found[name] = Entry(ids, content, name[:64], masks)
+    return list(found.values())
 
 
-def key(workflow: Workflow, question: Question, content: str) -> str:
+def _content(
+    workflow: Workflow, question: Question, item: Mapping[Any, Any], problem: str | None, access: DataAccess | None
+) -> tuple[str, Mapping[str, str]]:
+    """What is sent about one item, with what the vendor must not see masked, and what was masked."""
+    said: dict[str, Any] = {
+        "item": {name: value for name, value in item["input"].items() if name != workflow.id_field},
+        "context": None if workflow.plain else item["context"], "note": None if workflow.plain else item["note"],
+        "previous": item["output"] if item["note"] and not workflow.plain else None, "problem": problem,
+    }  # fmt: skip
+    masks: Mapping[str, str] = {}
+    if access is not None:
+        queued = item.get("queued") or item["input"]
+        hidden = {name: queued.get(name) for name in access.hidden_from(question.vendor)}
+        by_rule = access.undeclared_names == "mask"
+        masker = Masker(hidden, access.patterns, access.order_number, by_rule)
+        said, masks = masker.hide(said), masker.masks
+    return question.prompt.around(prompts.content(said.pop("item"), **said, masked=bool(masks))), masks
+
+
+def key(workflow: Workflow, question: Question, content: str, masks: Mapping[str, str] | None = None) -> str:
     """What was asked, of whom, under which prompt and schema: SHA-256. The rules judge anew whatever is used again."""
     # Answers that are not shared are a step's own: the same question asked again by another step is another sample.
     asker = [workflow.name] if workflow.reuse else [workflow.name, workflow.step]
-    parts = [*asker, question.vendor, question.model, question.prompt.hash, content]
+    # Two people's words may be the same once their names are masked: the answers are not.
+    kept = [json.dumps(masks, sort_keys=True, ensure_ascii=False)] if masks else []
+    parts = [*asker, question.vendor, question.model, question.prompt.hash, content, *kept]
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -70,7 +70,7 @@ def first(conn: Connection, task: NightTask, night: Night, step_id: int, items: 
     if not items:
         return made
     asked = question(task.workflow, task.workflow.vendor, task.workflow.model)
-    wanted = packing.entries(task.workflow, asked, items)
+    wanted = packing.entries(task.workflow, asked, items, access=task.policy.data_access)
     if task.workflow.reuse or _leads_on(task.workflow):
         wanted = _reuse(conn, task, night, step_id, wanted, items, made, now=now)
     packed = list(packing.apart(task.workflow, asked, wanted))
@@ -96,7 +96,7 @@ def again(
     packed: list[Packed] = []
     for alone in (False, True):
         part = [item for item in items if (item["id"] in told) == alone]
-        wanted = packing.entries(task.workflow, asked, part, told)
+        wanted = packing.entries(task.workflow, asked, part, told, task.policy.data_access)
         packed += packing.apart(task.workflow, asked, wanted, alone=alone, limits=limits)
     bought = _within(conn, task, nights.get(conn, batch["home_night_id"]), batch["step_id"], packed, made)
     attempt = max(row["attempt"] for row in batches.of_shard(conn, batch)) + 1

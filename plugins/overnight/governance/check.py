@@ -109,6 +109,9 @@ def _denials(task: NightTask) -> Iterator[str]:
     for vendor in dict.fromkeys(vendor for view in workflow.asked() for vendor, _ in view.models()):
         if vendor not in policy.data_access.vendors:
             yield f"The policy does not let {vendor!r} see this data; it names {list(policy.data_access.vendors)}."
+        elif policy.data_access.internal and "internal" not in policy.data_access.vendors[vendor]:
+            listed = ", ".join(policy.data_access.internal)
+            yield f"The policy does not let {vendor!r} see internal fields, and these are: {listed}."
     if workflow.source not in policy.data_access.sources:
         yield f"The policy does not allow the source {workflow.source!r}; it names {list(policy.data_access.sources)}."
     fields = {info.alias or name for name, info in workflow.item.model_fields.items()}

@@ -5,14 +5,18 @@ a thing was done.
 """
 
 import hashlib
+import re
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from overnight.brand import include_dir
+from overnight.governance import names
+from overnight.governance.masking import ORDER, PATTERNS, Masker, Pattern
 
 Verb = Literal[
     "read_queue", "submit_batch", "read_batch", "validate", "write_staging", "write_review_export",
@@ -35,12 +39,62 @@ class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+DataClass = Literal["public", "internal", "personal"]
+
+
 class DataAccess(_Closed):
-    """Layer 1: which sources and fields may be read, and which vendors may see them."""
+    """Layer 1: which sources and fields may be read, of which class they are, and which vendor may see which class.
+
+    A field is public unless it is named as internal or personal. Values of personal fields are masked before a vendor sees them,
+    wherever they stand, and put back in the answer; so is every text that looks like one of `patterns`.
+    """
 
     sources: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
-    vendors: tuple[str, ...] = ()
+    internal: tuple[str, ...] = ()
+    personal: tuple[str, ...] = ()
+    vendors: dict[str, tuple[DataClass, ...]] = Field(default_factory=dict)  # a plain list: public and internal
+    patterns: tuple[Pattern, ...] = PATTERNS
+    order_number: str = ORDER  # what one looks like, a regular expression
+    undeclared_names: Literal["send", "mask", "withhold"] = "send"  # a name in free text that no field declares
+
+    @field_validator("vendors", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return dict.fromkeys(value, ("public", "internal")) if isinstance(value, list | tuple) else value
+
+    @field_validator("order_number")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"{value!r} is no regular expression: {error}") from error
+        return value
+
+    @model_validator(mode="after")
+    def _known(self) -> "DataAccess":
+        if unknown := sorted({*self.internal, *self.personal} - set(self.fields)):
+            raise ValueError(f"{', '.join(unknown)}: given a class, but not among the fields that may be read")
+        return self
+
+    def keeps_back(self, row: Mapping[str, Any]) -> str | None:
+        """Why a row goes to no vendor at all, or None: a policy may withhold what seems to name somebody it does not declare."""
+        if self.undeclared_names != "withhold":
+            return None
+        declared = {name: row.get(name) for name in self.personal}
+        hidden = Masker(declared, self.patterns, self.order_number).hide(dict(row))
+        named = sorted(name for name, value in hidden.items() if isinstance(value, str) and any(names.in_text(value)))
+        if not named:
+            return None
+        return (
+            f"Somebody seems to be named in {', '.join(named)}. The policy keeps such rows from every vendor: take the name out, "
+            "or put it into a column that is declared personal. Nothing was sent."
+        )
+
+    def hidden_from(self, vendor: str) -> tuple[str, ...]:
+        """The fields whose values this vendor does not see."""
+        return () if "personal" in self.vendors.get(vendor, ()) else self.personal
 
 
 class Trip(_Closed):

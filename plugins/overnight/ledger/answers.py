@@ -35,7 +35,7 @@ def open_requests(
         select(
             requests.c.id.label("request_id"), requests.c.custom_id, requests.c.attempt, requests.c.step_id,
             request_items.c.position, items.c.id.label("item_id"), items.c.state.label("item_state"),
-            func.coalesce(step_items.c.input, items.c.input).label("input"), items.c.night_id,
+            func.coalesce(step_items.c.input, items.c.input).label("input"), items.c.night_id, request_items.c.masks,
         )
         .join(request_items, request_items.c.request_id == requests.c.id)
         .join(items, items.c.id == request_items.c.item_id)

@@ -66,7 +66,14 @@ def _carry(conn: Connection, ids: Sequence[int], chunk: Sequence[Row], shared: d
     conn.execute(
         insert(request_items),
         [
-            {"request_id": request_id, "item_id": item_id, "position": position, "input_key": entry["key"], **facts}
+            {
+                "request_id": request_id,
+                "item_id": item_id,
+                "position": position,
+                "input_key": entry["key"],
+                "masks": entry["masks"],
+                **facts,
+            }
             for request_id, line in zip(ids, chunk, strict=True)
             for position, entry in enumerate(line["entries"])
             for item_id in entry["item_ids"]

@@ -58,7 +58,7 @@ def asking(conn: Connection, step_id: int, item_ids: Iterable[int]) -> list[Row]
     columns = [column for column in items.c if column.name != "input"]
     for chunk in transitions.chunks(sorted(item_ids), transitions.CHUNK):
         query = (
-            select(*columns, _given.label("input"))
+            select(*columns, _given.label("input"), items.c.input.label("queued"))
             .outerjoin(step_items, (step_items.c.item_id == items.c.id) & (step_items.c.step_id == step_id))
             .where(items.c.id.in_(chunk))
             .order_by(items.c.id)

@@ -205,6 +205,7 @@ request_items = Table(
     Column("vendor", String(32), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("position", Integer, nullable=False),  # of its entry in the request; identical inputs share one
+    Column("masks", JSON(none_as_null=True)),  # placeholder → what the vendor does not see
     Column("input_key", String(64), index=True),  # what was asked, of whom, under which prompt: the key of reuse
 )
 

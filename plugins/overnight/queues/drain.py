@@ -66,7 +66,7 @@ def drain(ledger: Ledger, task: NightTask, *, now: datetime) -> list[int]:
             _lock(conn, task, night, reading, now=now)
         night = nights.get(conn, night["id"])
         planned = chain.entrances(conn, task, night)
-        told = _answers(conn, workflow, reading)
+        told = _answers(conn, task, reading)
     place.answer(workflow.name, night["night"], told, reading.troubles)
     _say_over_budget(ledger, task, night, now=now)
     _say_urgent(ledger, task, night, told, now=now)
@@ -103,7 +103,7 @@ def _lock(conn: Connection, task: NightTask, night: Night, reading: Reading, *, 
     workflow, actor = task.workflow, task.actor
     common: dict[str, Any] = {"workflow": workflow.name, "actor": actor, "now": now}
     money.hold(conn)  # first, as every writer that asks for money: two that hold one another's locks would wait for ever
-    found = _sorted(conn, workflow, reading)
+    found = _sorted(conn, task, reading)
     _take(conn, task, found, night, **common)
     late, answered = _adopt(conn, task, night)
     ranked = intake.order(queue.waiting(conn, workflow.name))
@@ -162,9 +162,11 @@ def _enter_steps(
     nights.list_members(conn, night["id"], late)
 
 
-def _sorted(conn: Connection, workflow: Workflow, reading: Reading) -> intake.Intake:
+def _sorted(conn: Connection, task: NightTask, reading: Reading) -> intake.Intake:
+    workflow = task.workflow
     keys = {intake.name_of(workflow, row) for row in reading.rows}
-    return intake.sort(workflow, reading.rows, queue.known_rows(conn, workflow.name, workflow.source, keys))
+    known = queue.known_rows(conn, workflow.name, workflow.source, keys)
+    return intake.sort(workflow, reading.rows, known, task.policy.data_access.keeps_back)
 
 
 def _take(conn: Connection, task: NightTask, found: intake.Intake, night: Night, **common: Any) -> None:
@@ -217,9 +219,9 @@ def _plan(conn: Connection, task: NightTask, night: Night, items: Sequence[Any],
     return planned
 
 
-def _answers(conn: Connection, workflow: Workflow, reading: Reading) -> list[RowAnswer]:
+def _answers(conn: Connection, task: NightTask, reading: Reading) -> list[RowAnswer]:
     """What each row is told, from what the ledger holds now: the same words whenever it is asked."""
-    found = _sorted(conn, workflow, reading)
+    found = _sorted(conn, task, reading)
     told = {row.ref: RowAnswer(row.ref, _key(item), *_words(item)) for row, item in found.known}
     told |= {answer.ref: answer for answer in found.repeated}
     told |= {c.ref: RowAnswer(c.ref, c.key, "waiting", cells.CHANGED) for c in found.new}

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +50,14 @@ def columns_of(workflow: Workflow) -> Columns:
     )
 
 
-def sort(workflow: Workflow, rows: Iterable[SourceRow], known: Mapping[str, Sequence[Mapping[Any, Any]]]) -> Intake:
+KeepBack = Callable[[Mapping[str, Any]], str | None]
+"""Why the policy keeps a row from every vendor, or None."""
+
+
+def sort(
+    workflow: Workflow, rows: Iterable[SourceRow], known: Mapping[str, Sequence[Mapping[Any, Any]]],
+    keep_back: KeepBack | None = None,
+) -> Intake:  # fmt: skip
     """Validate and dedupe the rows of one look.
 
     Args:
@@ -59,7 +66,7 @@ def sort(workflow: Workflow, rows: Iterable[SourceRow], known: Mapping[str, Sequ
     intake, seen = Intake(), dict[str, str]()
     for row in rows:
         key = row.fields.get(workflow.id_field, "").strip()
-        problem, candidate = _judge(workflow, row, key)
+        problem, candidate = _judge(workflow, row, key, keep_back)
         same = [k for k in known.get(candidate.key, ()) if k["content_hash"] == candidate.content_hash]
         if key and key in seen:
             message = f"Duplicate id: {key[:64]!r} stands already at {seen[key]}. Only that row was taken."
@@ -80,7 +87,7 @@ def name_of(workflow: Workflow, row: SourceRow) -> str:
     return (row.fields.get(workflow.id_field, "").strip() or f"{NO_ID} {row.ref}")[:250]
 
 
-def _judge(workflow: Workflow, row: SourceRow, key: str) -> tuple[str | None, Candidate]:
+def _judge(workflow: Workflow, row: SourceRow, key: str, keep_back: KeepBack | None) -> tuple[str | None, Candidate]:
     raw = {name: value for name, value in row.fields.items() if name not in EXTRA}
     context = row.fields.get("context", "").strip() or None
     priority = row.fields.get("priority", "").strip().lower()
@@ -92,7 +99,7 @@ def _judge(workflow: Workflow, row: SourceRow, key: str) -> tuple[str | None, Ca
             given = {name: value for name, value in raw.items() if value.strip()}
             made = workflow.item.model_validate(given)
             data = made.model_dump(mode="json", by_alias=True)
-            problem = _cannot_wait(workflow, made)
+            problem = _cannot_wait(workflow, made) or (keep_back({**data, "context": context}) if keep_back else None)
         except ValidationError as error:
             problem = in_words(workflow.item, error)
     name = name_of(workflow, row)

@@ -26,7 +26,7 @@ Reason = Literal[
 
 
 class Return(QueueRow):
-    """One return. No name, no address: the customer is a band of return rates at most."""
+    """One return. Who sent it back is a band of return rates; a name is taken only to keep it from the vendor."""
 
     return_id: str = Field(min_length=1, max_length=64)
     channel: Literal["shopify", "amazon", "store"] = "shopify"
@@ -38,6 +38,7 @@ class Return(QueueRow):
     value_usd: Number = Field(default=0.0, ge=0)
     disposition: str = Field(default="", max_length=40)
     return_rate_band: Literal["", "low", "medium", "high"] = ""
+    customer_name: str = Field(default="", max_length=200)  # personal: masked wherever it stands in the comment
 
     @model_validator(mode="after")
     def _in_order(self) -> "Return":

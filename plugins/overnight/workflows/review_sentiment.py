@@ -38,6 +38,7 @@ class ReviewItem(BaseModel):
     rating: Annotated[int, BeforeValidator(_stars), Field(ge=1, le=5)]
     title: str = Field(default="", max_length=300)
     body: str = Field(min_length=1, max_length=5000)
+    author: str = Field(default="", max_length=200)  # personal: masked wherever it stands in title and body
     department: str = Field(default="", max_length=100)
     product_class: str = Field(default="", max_length=100, alias="class")
 
