@@ -5,7 +5,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-from overnight.ledger import migrate, quality_tables, review_tables  # noqa: F401 - each adds its tables
+from overnight.ledger import governance_tables, migrate, quality_tables, review_tables  # noqa: F401 - each adds its tables
 from overnight.ledger.connect import Ledger, _as_sqlalchemy
 from overnight.ledger.errors import LedgerError, WrongVersion
 from overnight.ledger.tables import metadata

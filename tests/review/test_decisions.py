@@ -106,7 +106,7 @@ def test_nobodys_decision_is_overwritten_by_someone_else(blog: Night) -> None:
     """Ada may change her mind until it is collected; Bob may not change it for her."""
     item = shown(blog)[0]
     decide(blog, item, decision="approve")
-    with pytest.raises(DecisionRefused, match="ada decided this: approve"):
+    with pytest.raises(DecisionRefused, match="Ada Byron decided this: approve"):
         decide(blog, item, BOB, decision="rework", reason_code="other", note="no")
     decide(blog, item, decision="rework", reason_code="other", note="on second thoughts")
     assert blog.collect() == {"rework": 1}

@@ -99,7 +99,7 @@ def test_what_went_on_its_way_is_not_changed_by_a_later_word(sqlite_ledger: Ledg
     bring_home(sqlite_ledger)
     book.fill(0, decision="rework", reason="Too long", note="on second thoughts")
     assert bring_home(sqlite_ledger) == {"refused": 1}
-    assert any("It was approved by ada" in said and "not taken" in said for said in book.words())
+    assert any("It was approved by Ada Byron" in said and "not taken" in said for said in book.words())
     assert entries(sqlite_ledger, night)[0]["state"] == "approved"
 
 

@@ -50,6 +50,7 @@ def task_of(workflow: str, surface: str, run_id: str = "manual__1") -> NightTask
 def stage(
     ledger: Ledger, surface: str, outputs: Sequence[Mapping[str, Any]], *, workflow: str = "blog_drafts", run_id: str = "manual__1",
     inputs: Sequence[Mapping[str, Any]] | None = None, buckets: Sequence[str] | None = None, night: str = "2026-11-23",
+    tiers: Sequence[str] | None = None,
     summary: Mapping[str, Any] | None = None, now: datetime = NOW,
 ) -> tuple[NightTask, LedgerNight]:  # fmt: skip
     """A night whose items are validated and wait for their export."""
@@ -76,7 +77,7 @@ def stage(
         transitions.move(conn, "night", [opened["id"]], NightState.LOCKED, locked_at=common["now"], **common)
         nights.leave(conn, opened, ids, Outcome.STAGED, actor=task.actor, now=common["now"])
         reviews.stage(conn, [
-            {"item_id": i, "bucket": buckets[n] if buckets else "ready", "position": n + 1, "output": dict(outputs[n]), "output_hash":
+            {"item_id": i, "bucket": buckets[n] if buckets else "ready", "position": n + 1, "tier": tiers[n] if tiers else None, "output": dict(outputs[n]), "output_hash":
              hashlib.sha256(json.dumps(outputs[n], sort_keys=True).encode()).hexdigest()} for n, i in enumerate(ids)
         ])  # fmt: skip
         _remember(conn, opened, step_id, ids, outputs, task, common["now"])

@@ -105,7 +105,7 @@ def test_a_decision_comes_back_to_the_page_and_shows_who_and_what(night: Night, 
     home = {"sec-fetch-site": "same-origin"}
     posted = reviewer.post("/review/1/decide", data={"item_id": "1", "decision": "approve"}, headers=home)
     assert posted.status_code == 303
-    assert "Approved by ada" in reviewer.get("/review/1").text
+    assert "Approved by Ada Byron" in reviewer.get("/review/1").text
     refused = reviewer.post("/review/1/decide", data={"item_id": "99", "decision": "approve"}, headers=home)
     assert refused.status_code == 409
     assert "Nothing was decided" in refused.text

@@ -6,6 +6,7 @@ A night that failed and is then late is one trouble: the deadline adds its words
 import logging
 from datetime import datetime
 
+from overnight.governance import policy as policies
 from overnight.ledger import alerts
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger
@@ -36,6 +37,6 @@ def raise_alert(
         "message": message,
     }  # fmt: skip
     with ledger.write() as conn:
-        new = alerts.raise_once(conn, alert, actor=Actor("system", "alerts", run_id=run_id), now=now)
+        new = alerts.raise_once(conn, alert, actor=policies.under(Actor("system", "alerts", run_id=run_id), workflow), now=now)
     log.log(logging.INFO if severity == "info" else logging.ERROR, "ALERT %s %s %s: %s", kind, workflow, night, message)
     return new

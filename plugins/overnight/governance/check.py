@@ -18,7 +18,7 @@ from overnight.batches.errors import VendorError
 from overnight.batches.vendor import vendor_class
 from overnight.brand import brand
 from overnight.clock import NOW, SCHEDULED, clock, utcnow
-from overnight.governance import killswitch
+from overnight.governance import approval, killswitch
 from overnight.ledger import migrate, nights, postures
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
@@ -26,6 +26,7 @@ from overnight.quality.ranges import quality
 from overnight.queues.source import source
 from overnight.review.surface import surface
 from overnight.tasks import NightTask, open_task
+from overnight.team import team
 
 
 class CheckFailed(RuntimeError):
@@ -98,6 +99,7 @@ def _troubles(task: NightTask) -> Iterator[str]:
             yield str(error)
         if trouble := asyncio.run(_ping(vendor, model)):
             yield trouble
+    yield from approval.troubles(task.policy.approval, team())
     for thing in (source(workflow.source), surface(workflow.surface)):
         if trouble := thing.check(workflow.name):
             yield trouble

@@ -7,6 +7,7 @@ a thing was done.
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from overnight.brand import include_dir
 from overnight.governance import names
 from overnight.governance.masking import ORDER, PATTERNS, Masker, Pattern
+from overnight.ledger.audit import Actor
 
 Verb = Literal[
     "read_queue", "submit_batch", "read_batch", "validate", "write_staging", "write_review_export",
@@ -118,9 +120,16 @@ class ActionScope(_Closed):
 
 
 class Approval(_Closed):
-    """Layer 3: who must say yes. T0 is read as an aggregate, T1 one reviewer, T2 a named one, T3 two or the owner."""
+    """Layer 3: who must say yes. T0 is read as an aggregate, T1 one reviewer, T2 a named one, T3 two people or the owner; T4 is
+    forbidden by a rule and nobody's to approve. An item's tier is the highest of the default and of what its findings raise.
+    """
 
     default_tier: Tier = "T3"
+    raises: dict[str, Tier] = Field(default_factory=dict)  # a finding's rule → the tier it raises an item to
+    approvers: tuple[str, ...] = ()  # names or roles of team.yaml whose yes is enough for T2
+    owners: tuple[str, ...] = ()  # … and alone enough for T3
+    signed_in: bool = False  # T2 and T3 only on the page, which knows who is logged in: elsewhere a name is what somebody typed
+    first_outputs: int = Field(default=0, ge=0)  # of a new prompt version: looked at one by one, whatever their tier
     bulk: bool = False  # one decision for all that is ready; never where a named approver is due (T2 and up)
 
 
@@ -173,6 +182,19 @@ def load(workflow: str) -> tuple[Policy, str]:
     if policy.agent != workflow:
         raise PolicyError(f"The policy in {workflow}'s folder is for agent {policy.agent!r}: one agent, one policy.")
     return policy, hashlib.sha256(data).hexdigest()
+
+
+def hash_of(workflow: str) -> str:
+    """The hash of the policy that is in force now; "" where there is none that can be read (nothing is allowed then)."""
+    try:
+        return load(workflow)[1]
+    except PolicyError:
+        return ""
+
+
+def under(actor: Actor, workflow: str) -> Actor:
+    """The actor with the policy it acts under in this workflow: every audit record names it."""
+    return replace(actor, policy_hash=hash_of(workflow))
 
 
 def _mapping(data: bytes) -> dict[str, Any]:

@@ -104,6 +104,16 @@ def list_members(conn: Connection, night_id: int, item_ids: Iterable[int]) -> No
         conn.execute(insert(night_items), rows)
 
 
+def staged_under(conn: Connection, workflow: str, prompt_version: str) -> int:
+    """How many items a prompt version brought to review so far."""
+    query = (
+        select(func.count())
+        .select_from(night_items.join(nights, nights.c.id == night_items.c.night_id))
+        .where(nights.c.workflow == workflow, nights.c.prompt_version == prompt_version, night_items.c.outcome == Outcome.STAGED)
+    )
+    return int(conn.execute(query).scalar_one())
+
+
 def leave(
     conn: Connection, night: Night, item_ids: Iterable[int], outcome: Outcome, *, actor: Actor, now: datetime,
     reason: str = "", **columns: Any,

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from overnight.ledger import audit, transitions
 from overnight.ledger.audit import Actor, Entry
 from overnight.ledger.errors import LedgerError
+from overnight.ledger.governance_tables import assents
 from overnight.ledger.rows import Row
 from overnight.ledger.states import MOVES, ItemState, NightState
 from overnight.ledger.tables import decisions, items, nights
@@ -61,6 +62,8 @@ def effective(conn: Connection, night_id: int) -> dict[int | None, Row]:
 
 def decide(conn: Connection, night_id: int, item_id: int | None, decision: Row, *, actor: Actor, now: datetime) -> int:
     """Write one decision: decision, reviewer, surface and, as they apply, reason_code, note, edited and output_hash.
+
+    Whose yes is due is asked before, by `review.deciding`: every surface comes through there.
 
     Raises:
         DecisionRefused: not in review, decided by someone else, already collected, or made on another version.
@@ -154,10 +157,42 @@ def covered_ids(conn: Connection, night_id: int) -> list[int]:
     return list(conn.execute(query.order_by(items.c.id)).scalars())
 
 
-def refuse(conn: Connection, workflow: str, object_id: str, words: str, *, reviewer: str, surface: str, now: datetime) -> None:
+def assent(conn: Connection, night: Row, item: Row, person: str, *, surface: str, actor: Actor, now: datetime) -> None:
+    """Keep one person's yes to a draft that needs two; the same person's again changes nothing."""
+    if person in assents_to(conn, item):
+        return
+    values = {"night_id": night["id"], "item_id": item["id"], "output_hash": item["output_hash"], "person": person}
+    conn.execute(insert(assents).values(**values, surface=surface, said_at=now))
+    entry = Entry("assent", "item", str(item["id"]), detail={"tier": item["tier"] or "", "surface": surface})
+    audit.append(conn, night["workflow"], [entry], actor=actor, now=now)
+
+
+def assents_to(conn: Connection, item: Row) -> list[str]:
+    """Who said yes to an item's draft as it is now, in that order."""
+    query = select(assents.c.person).where(assents.c.item_id == item["id"], assents.c.output_hash == item["output_hash"])
+    return list(conn.execute(query.order_by(assents.c.id)).scalars())
+
+
+def waiting_for_a_second(conn: Connection, night_id: int) -> dict[int, list[str]]:
+    """Items of a night that have a yes and no decision yet, with who said it."""
+    query = (
+        select(assents.c.item_id, assents.c.person)
+        .join(items, (items.c.id == assents.c.item_id) & (items.c.output_hash == assents.c.output_hash))
+        .where(assents.c.night_id == night_id, items.c.state == ItemState.IN_REVIEW)
+        .order_by(assents.c.id)
+    )
+    found: dict[int, list[str]] = {}
+    for item_id, person in conn.execute(query):
+        found.setdefault(item_id, []).append(person)
+    return found
+
+
+def refuse(
+    conn: Connection, workflow: str, object_id: str, words: str, *, reviewer: str, surface: str, policy_hash: str, now: datetime
+) -> None:  # fmt: skip
     """Put a refused decision on record (law 6); its words carry nothing of the item's text."""
     entry = Entry("refuse", "item", object_id, detail={"surface": surface, "why": words[:300]})
-    audit.append(conn, workflow, [entry], actor=Actor("human", reviewer or "unknown"), now=now)
+    audit.append(conn, workflow, [entry], actor=Actor("human", reviewer or "unknown", policy_hash=policy_hash), now=now)
 
 
 def reopen(conn: Connection, decision_id: int, now: datetime) -> None:

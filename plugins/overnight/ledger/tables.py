@@ -68,6 +68,8 @@ nights = Table(
     Column("summary", JSON),  # the digest and the checks of the whole night, written by validate
     Column("budget_usd", Usd),  # what this night may cost at most; null: a night from before there were budgets
     Column("estimate_usd", Usd),  # what it was expected to cost when it was locked
+    Column("purpose", String(16), nullable=False, server_default="night"),  # or "test": a launch test
+    Column("cap_why", Text),  # what set the cap, in words
     UniqueConstraint("workflow", "night"),
     UniqueConstraint("workflow", "run_id"),
 )
@@ -106,6 +108,7 @@ items = Table(
     Column("position", Integer),  # … and in which order
     Column("output", JSON),  # the answer that was staged
     Column("output_hash", String(64)),
+    Column("tier", String(4)),  # who must say yes; null: staged before there were tiers, the policy's default holds
     Column("created_at", UtcDateTime, nullable=False),
     UniqueConstraint("workflow", "source", "key", "content_hash"),
     Index("ix_items_workflow_state", "workflow", "state"),
@@ -302,6 +305,8 @@ alerts = Table(
     Column("raised_at", UtcDateTime, nullable=False),
     Column("last_seen_at", UtcDateTime, nullable=False),
     Column("seen", Integer, nullable=False, server_default="1"),
+    Column("recovered_at", UtcDateTime),  # when it was over
+    Column("recovery", Text),  # … and what ended it
 )
 
 kill_switches = Table(

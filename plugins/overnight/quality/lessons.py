@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from overnight import prompts
+from overnight.governance import policy as policies
 from overnight.ledger import lessons
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger
@@ -38,7 +39,7 @@ def learn(ledger: Ledger, *, actor: Actor, now: datetime) -> int:
     for name in workflow_names():
         with ledger.write() as conn:
             found = list(patterns(lessons.taught(conn, name)))
-            new += lessons.propose(conn, found, workflow=name, actor=actor, now=now)
+            new += lessons.propose(conn, found, workflow=name, actor=policies.under(actor, name), now=now)
     return new
 
 

@@ -16,6 +16,7 @@ from airflow.sdk import BaseOperator
 from overnight.alerts import notifier
 from overnight.brand import brand
 from overnight.clock import first, utcnow
+from overnight.governance import policy as policies
 from overnight.ledger import measures, migrate, postures
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger, open_ledger
@@ -60,7 +61,8 @@ def measure(ledger: Ledger, *, actor: Actor, now: datetime) -> dict[str, int]:
         counts["measured"] += kept == "new"
         counts["corrected"] += kept == "changed"
         if kept == "new":
-            counts["signals"] += _judge(ledger, night, actor=actor, now=now)
+            mine = policies.under(actor, night["workflow"])
+            counts["signals"] += _judge(ledger, night, actor=mine, now=now)
     return {name: count for name, count in counts.items() if count}
 
 
@@ -110,7 +112,7 @@ def _signals(
 
 def _tighten(ledger: Ledger, night: Night, found: Sequence[Signal], *, actor: Actor, now: datetime) -> None:
     kinds = ", ".join(signal.kind for signal in found)
-    by = Actor("system", f"drift: {kinds}"[:128], run_id=actor.run_id, task_id=actor.task_id)
+    by = Actor("system", f"drift: {kinds}"[:128], run_id=actor.run_id, task_id=actor.task_id, policy_hash=actor.policy_hash)
     with ledger.write() as conn:
         postures.change(
             conn, night["workflow"], tight=True, reason=" ".join(signal.evidence for signal in found)[:2000],
@@ -160,7 +162,7 @@ def release(ledger: Ledger, name: str, *, by: str, reason: str, now: datetime) -
             raise NotTightened(f"{name} is not tightened. Nothing was changed.")
         rows = measures.of_workflow(conn, name, last=1)
         newest = rows[-1]["night_id"] if rows else 0
-        actor = Actor("human", by)
+        actor = policies.under(Actor("human", by), name)
         postures.change(conn, name, tight=False, reason=reason, after_night_id=newest, actor=actor, now=now)
 
 

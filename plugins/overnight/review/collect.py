@@ -17,6 +17,7 @@ from overnight.alerts import notifier
 from overnight.brand import brand
 from overnight.clock import utcnow
 from overnight.finder import UnknownName
+from overnight.governance import policy as policies
 from overnight.ledger import exhibits, migrate, reviews, transitions
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger, open_ledger
@@ -116,7 +117,7 @@ def _apply(conn: Connection, decision: Mapping[Any, Any], *, actor: Actor, now: 
     ids = [decision["item_id"]] if decision["item_id"] else reviews.covered_ids(conn, decision["night_id"])
     ids = reviews.movable(conn, ids, to)
     common: dict[str, Any] = {
-        "workflow": decision["workflow"], "actor": actor, "now": now,
+        "workflow": decision["workflow"], "actor": policies.under(actor, decision["workflow"]), "now": now,
         "detail": {"decision": decision["id"], "by": decision["reviewer"]},
     }  # fmt: skip
     if to is ItemState.REWORK:

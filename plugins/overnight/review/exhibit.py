@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from overnight import prompts
+from overnight.governance import approval as approvals
 from overnight.governance import policy as policies
 from overnight.ledger import findings as ledger_findings
 from overnight.ledger import postures, reviews
@@ -19,11 +20,11 @@ from overnight.ledger.nights import Night
 from overnight.ledger.states import ItemState
 from overnight.review import placement, showing
 from overnight.review.reasons import REASONS
+from overnight.team import team
 from overnight.workflow import Mode, Review, Workflow, workflow_if_known
 
 MANY = 100_000
 OPEN = (ItemState.IN_REVIEW, ItemState.STAGED)
-BULK_TIERS = ("T0", "T1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ def _entry(
     title = declared.review.title(row["input"]) if declared else row["key"]
     failed = row["state"] == ItemState.FAILED
     checks = [f"{row['message']}"] if failed and row["message"] else []
+    checks += [f"Says yes: {due}."] if (due := whose(row)) and row["state"] in OPEN else []
     checks += [_said(finding) for finding in found]
     return Entry(
         ref=item_ref(row["id"], row["output_hash"]), item_id=row["id"], key=showing.clean(row["key"]),
@@ -145,6 +147,16 @@ def _entry(
         note=showing.clean(row["note"] or ""), state=row["state"], covered=row["bucket"] == reviews.COVERED,
         decision=decision,
     )  # fmt: skip
+
+
+def whose(row: Mapping[Any, Any]) -> str:
+    """Whose yes an item needs, in words; "" where any reviewer's is enough."""
+    if row["tier"] not in approvals.NAMED:
+        return ""
+    try:
+        return approvals.whose(policies.load(row["workflow"])[0].approval, team(), row["tier"])
+    except policies.PolicyError:
+        return "nobody, while the policy cannot be read"
 
 
 def fields(row: Mapping[Any, Any], review: Review | None) -> list[Field]:
@@ -193,7 +205,7 @@ def bulk_allowed(conn: Connection, name: str) -> bool:
         approval = policies.load(name)[0].approval
     except policies.PolicyError:
         return False
-    return approval.bulk and approval.default_tier in BULK_TIERS
+    return approval.bulk and approval.default_tier not in (*approvals.NAMED, "T4")
 
 
 def shown_hash(cells: Mapping[str, str]) -> str:

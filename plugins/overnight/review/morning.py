@@ -18,7 +18,7 @@ from overnight.ledger.errors import AlreadyThere
 from overnight.ledger.nights import Night
 from overnight.ledger.reviews import DecisionRefused
 from overnight.ledger.rows import Row
-from overnight.review import exhibit, verdict
+from overnight.review import deciding, exhibit, verdict
 from overnight.review.exhibit import Entry, Exhibit
 from overnight.review.export import keep
 from overnight.review.placement import BUCKETS
@@ -45,6 +45,7 @@ class Morning:
         self.broken: dict[int, str] = {}  # nights that could not be read, with the words for whoever mends them
         self.marks: Sequence[Mark] = ()
         self.refused: dict[tuple[int, str, str], str] = {}
+        self.kept_yes: dict[tuple[int, str, str], str] = {}  # first yeses of two, with the words for the row
         self._build()
 
     @staticmethod
@@ -130,7 +131,9 @@ class Morning:
             for item_id, decision in self._decisions(mark, entry):
                 with self.ledger.write() as conn:
                     actor = Actor("human", decision["reviewer"])
-                    reviews.decide(conn, mark.night_id, item_id, decision, actor=actor, now=self.now)
+                    said = deciding.decide(conn, mark.night_id, item_id, decision, actor=actor, now=self.now)
+                if said not in verdict.SAID.values():
+                    self.kept_yes[mark.night_id, mark.ref, mark.place] = f"{said[0].upper()}{said[1:]}."
         except DecisionRefused as refusal:
             self._refuse(mark, str(refusal))
         except AlreadyThere:
@@ -174,8 +177,8 @@ class Morning:
         if mark.said != words:
             with self.ledger.write() as conn:
                 workflow_name = self.nights[mark.night_id]["workflow"]
-                reviews.refuse(
-                    conn, workflow_name, mark.ref[:64] or "unknown", words, reviewer=mark.written.reviewer[:128],
+                deciding.refuse(
+                    conn, workflow_name, mark.ref[:64] or "unknown", words, reviewer=mark.written.reviewer,
                     surface=self.name, now=self.now,
                 )  # fmt: skip
 
@@ -205,7 +208,8 @@ class Morning:
                 keep(conn, shows, self.name, shown, self.now)
 
     def _words(self, mark: Mark, *, final: bool) -> str:
-        refused = self.refused.get((mark.night_id, mark.ref, mark.place))
+        where = (mark.night_id, mark.ref, mark.place)
+        refused = self.refused.get(where) or self.kept_yes.get(where)
         if refused is not None:
             return refused
         entry = self.exhibits[mark.night_id].by_ref().get(mark.ref)

@@ -27,6 +27,13 @@ def bucket(row: NightRow) -> str:
     return "warning" if Severity.WARN in worst else "ready"
 
 
+def for_tier(found: str, *, named: bool, new: bool) -> str:
+    """The bucket of an item that somebody must look at by name, or because its prompt is new: never one that speaks for many."""
+    if named and found not in ("safety", "failed", "by_hand"):
+        return "escalated"
+    return "sample" if new and found == "covered" else found
+
+
 def in_order(rows: Iterable[NightRow]) -> list[NightRow]:
     """Riskiest first: escalations, then the most warnings, then the oldest item."""
 

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -52,7 +53,7 @@ def review(request: Request, night_id: int, user: User, page: int = 1, said: str
     if shown is None or not may_read(user, shown["night"]["workflow"]):
         raise HTTPException(404, "There is no such night, or you may not see it.")
     deciding = may_decide(user, shown["night"]["workflow"])
-    return _page(request, "review.html", **shown, user=user.get_name(), may_decide=deciding, said=said[:300])
+    return _page(request, "review.html", **shown, user=pages.known_as(user.get_name()), may_decide=deciding, said=said[:300])
 
 
 async def decide(request: Request, night_id: int, user: User) -> Response:
@@ -79,10 +80,14 @@ def _take(request: Request, night_id: int, user: Any, form: dict[str, str]) -> R
             "Somebody decided this at the same moment. Nothing was changed; reload the page.", status_code=409
         )
     except (DecisionRefused, ValueError) as refusal:
+        with ledger.write() as conn:
+            pages.refused(conn, workflow, form.get("item_id", ""), str(refusal), user=user.get_name(), now=utcnow())
         return PlainTextResponse(f"{refusal}\n\nGo back in your browser; nothing was changed.", status_code=409)
     anchor = f"#item-{item_id}" if item_id else ""
     page = form.get("page", "1")
-    where = f"{request.scope.get('root_path', '')}/review/{night_id}?page={page if page.isdigit() else 1}&said={said}{anchor}"
+    where = (
+        f"{request.scope.get('root_path', '')}/review/{night_id}?page={page if page.isdigit() else 1}&said={quote(said)}{anchor}"
+    )
     return RedirectResponse(where, status_code=303)
 
 

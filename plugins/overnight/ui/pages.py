@@ -13,8 +13,9 @@ from overnight.ledger import nights as ledger_nights
 from overnight.ledger import overview, reviews
 from overnight.ledger.audit import Actor
 from overnight.ledger.errors import LedgerError
-from overnight.review import exhibit, placement, showing, verdict
+from overnight.review import deciding, exhibit, placement, showing, verdict
 from overnight.review.reasons import REASONS
+from overnight.team import team
 from overnight.workflow import Workflow, workflow_if_known
 
 PER_PAGE = 50
@@ -51,6 +52,7 @@ def review(conn: Connection, night_id: int, *, page: int) -> dict[str, Any] | No
     rows = reviews.entries(conn, night_id, shown, limit=PER_PAGE, offset=(page - 1) * PER_PAGE)
     found = ledger_findings.of_night(conn, night_id, [row["id"] for row in rows])
     decided = reviews.effective(conn, night_id)
+    firsts = reviews.waiting_for_a_second(conn, night_id)
     declared = workflow_if_known(night["workflow"])
     return {
         "night": {
@@ -65,7 +67,14 @@ def review(conn: Connection, night_id: int, *, page: int) -> dict[str, Any] | No
         "checklist": prompts.checklist(declared) if declared else (),
         "minutes": declared.review.minutes if declared else None,
         "buckets": [{"name": n, "title": placement.BUCKETS.get(n, n), "count": c} for n, c in counts.items()],
-        "entries": [_entry(row, found.get(row["id"], []), decided.get(row["id"]), declared) for row in rows],
+        "entries": [
+            {
+                **_entry(row, found.get(row["id"], []), decided.get(row["id"]), declared),
+                "whose": exhibit.whose(row),
+                "firsts": firsts.get(row["id"], []),
+            }
+            for row in rows
+        ],
         "open": _open(conn, night_id, decided),
         "reasons": REASONS,
         "page": page,
@@ -110,8 +119,17 @@ def decide(conn: Connection, night_id: int, item_id: int | None, form: Mapping[s
     row = reviews.item(conn, item_id) if item_id is not None else None
     decision = verdict.decision(written, row, workflow_if_known(workflow_of(conn, night_id) or ""), surface="page")
     decision["output_hash"] = form.get("output_hash") or None
-    reviews.decide(conn, night_id, item_id, decision, actor=actor, now=now)
-    return verdict.SAID[str(decision["decision"])]
+    return deciding.decide(conn, night_id, item_id, decision, actor=actor, now=now)
+
+
+def known_as(user: str) -> str:
+    """The person behind a login, as decisions name them."""
+    return team().who(user)
+
+
+def refused(conn: Connection, workflow: str, item_id: str, words: str, *, user: str, now: datetime) -> None:
+    """What was denied is on record, too."""
+    deciding.refuse(conn, workflow, item_id[:64] or "night", words, reviewer=user, surface="page", now=now)
 
 
 def _title(name: str) -> str:

@@ -16,6 +16,8 @@ from airflow.sdk import BaseOperator
 from sqlalchemy import Connection
 
 from overnight.clock import utcnow
+from overnight.governance import approval as approvals
+from overnight.governance.policy import Approval
 from overnight.ledger import batches, findings, measures, nights, postures, reviews, transitions
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
@@ -119,11 +121,14 @@ def _settle(
     common: dict[str, Any] = {"actor": task.actor, "now": now}
     findings.add(conn, list(_finding_rows(night, verdict)))
     nights.leave(conn, night, [row.item_id for row in verdict.rows], Outcome.STAGED, **common)
-    reviews.stage(conn, [_place(row, position, verdict) for position, row in enumerate(placement.in_order(verdict.rows))])
+    approval = task.policy.approval
+    new = max(0, approval.first_outputs - nights.staged_under(conn, task.workflow.name, night["prompt_version"]))
+    ranked = placement.in_order(verdict.rows)
+    reviews.stage(conn, [_place(row, position, verdict, approval, new=position < new) for position, row in enumerate(ranked)])
     reasons = _failures(conn, task.workflow, landed, verdict)
     for reason in sorted(set(reasons.values())):
         ids = [item_id for item_id, why in reasons.items() if why == reason]
-        nights.leave(conn, night, ids, Outcome.FAILED, reason=reason, bucket="failed", position=0, **common)
+        nights.leave(conn, night, ids, Outcome.FAILED, reason=reason, bucket="failed", position=0, tier="T4", **common)
     for state, ids in sorted(nights.still_inside(conn, night["id"]).items()):
         reason = "the vendor could not answer it tonight" if state == ItemState.ANSWERED else f"not finished ({state})"
         doubtful = batches.unsettled_items(conn, night["id"])
@@ -144,10 +149,13 @@ def _finding_rows(night: Night, verdict: _Verdict) -> Iterator[dict[str, Any]]:
                "message": f.message, "evidence": f.evidence}  # fmt: skip
 
 
-def _place(row: NightRow, position: int, verdict: _Verdict) -> dict[str, Any]:
+def _place(row: NightRow, position: int, verdict: _Verdict, approval: Approval, *, new: bool) -> dict[str, Any]:
+    """Where the review shows a row: by itself where a named approver is due, or where its prompt is new."""
+    tier = approvals.tier_of(approval, row.findings)
+    bucket = placement.for_tier(verdict.buckets[row.item_id], named=tier in approvals.NAMED, new=new)
     text = json.dumps(row.answer, sort_keys=True, ensure_ascii=False)
     return {
-        "item_id": row.item_id, "bucket": verdict.buckets[row.item_id], "position": position + 1, "output": row.answer,
+        "item_id": row.item_id, "bucket": bucket, "tier": tier, "position": position + 1, "output": row.answer,
         "output_hash": hashlib.sha256(text.encode()).hexdigest(),
     }  # fmt: skip
 

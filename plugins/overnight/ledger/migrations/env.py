@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from overnight.ledger import quality_tables, review_tables  # noqa: F401 - each adds its tables
+from overnight.ledger import governance_tables, quality_tables, review_tables  # noqa: F401 - each adds its tables
 from overnight.ledger.tables import metadata
 
 connection = context.config.attributes["connection"]

@@ -1,0 +1,87 @@
+"""Every decision of every surface comes through here: whose yes is due is asked before anything is written.
+
+A refusal is written down, too (the audit log knows what was denied), and names whose yes would count.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from overnight.governance import approval as approvals
+from overnight.governance import policy as policies
+from overnight.governance.approval import NotTheirs
+from overnight.governance.policy import Approval, Tier
+from overnight.ledger import nights, reviews
+from overnight.ledger.audit import Actor
+from overnight.ledger.reviews import BY_HAND, DecisionRefused
+from overnight.ledger.rows import Row
+from overnight.review import verdict
+from overnight.review.surface import surface
+from overnight.team import team
+
+
+def decide(conn: Connection, night_id: int, item_id: int | None, decision: Row, *, actor: Actor, now: datetime) -> str:
+    """Take one decision; returns the words for whoever made it. A yes that needs a second one is kept, and decides nothing yet.
+
+    Raises:
+        DecisionRefused: with the words for the reviewer.
+    """
+    night = nights.get(conn, night_id)
+    people = team()
+    person = people.who(decision["reviewer"])[:128]
+    decision = {**decision, "reviewer": person}
+    actor = policies.under(Actor(actor.kind, person, actor.run_id, actor.task_id), night["workflow"])
+    item = reviews.item(conn, item_id) if item_id is not None else None
+    if decision["decision"] in ("approve", "edit") and item is not None:
+        approval = _approval(night["workflow"])
+        tier = _tier(item, approval, decision)
+        if not _is_enough(conn, item, tier, approval, decision, person):
+            reviews.assent(conn, night, item, person, surface=decision["surface"], actor=actor, now=now)
+            due = approvals.whose(approval, people, tier)
+            return f"kept as the first yes, {person}'s: this needs {due}. It waits for the second"
+    reviews.decide(conn, night_id, item_id, decision, actor=actor, now=now)
+    return verdict.SAID[str(decision["decision"])]
+
+
+def _approval(workflow: str) -> Approval:
+    try:
+        return policies.load(workflow)[0].approval
+    except policies.PolicyError as error:
+        raise DecisionRefused(f"Nobody can say yes while the policy cannot be read: {error} Nothing was decided.") from error
+
+
+def _tier(item: Row, approval: Approval, decision: Row) -> Tier:
+    """A person's own version of what a rule forbade, or of what was sent back too often, is held to the workflow's own tier."""
+    if decision["decision"] == "edit" and (item["bucket"] == BY_HAND or item["tier"] == "T4"):
+        return approval.default_tier
+    tier: Tier = item["tier"] or approval.default_tier
+    return tier
+
+
+def _is_enough(conn: Connection, item: Row, tier: Tier, approval: Approval, decision: Row, person: str) -> bool:
+    people = team()
+    if tier in approvals.NAMED and approval.signed_in and not surface(decision["surface"]).in_ledger:
+        raise DecisionRefused(
+            "This needs a named approver who is logged in: decide it on Overnight's own review page. Nothing was decided."
+        )
+    try:
+        enough = approvals.enough(approval, people, tier, person, reviews.assents_to(conn, item))
+    except NotTheirs as refusal:
+        raise DecisionRefused(f"{refusal} Nothing was decided.") from refusal
+    if decision["decision"] == "edit" and tier == "T3" and not people.is_one_of(person, approval.owners):
+        due = approvals.whose(approval, people, tier)
+        raise DecisionRefused(
+            f"This needs {due}: two people say yes to one and the same draft, so an edit of it is an owner's to make. "
+            "Send it back with a note, or approve it as it is. Nothing was decided."
+        )
+    return enough
+
+
+def refuse(
+    conn: Connection, workflow: str, object_id: str, words: str, *, reviewer: str, surface: str, now: datetime
+) -> None:  # fmt: skip
+    """Put a refused decision on record (law 6)."""
+    reviews.refuse(
+        conn, workflow, object_id, words, reviewer=reviewer[:128], surface=surface,
+        policy_hash=policies.hash_of(workflow), now=now,
+    )  # fmt: skip
