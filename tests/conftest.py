@@ -23,6 +23,7 @@ os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 os.environ.pop("OVERNIGHT_TIMEZONE", None)
+os.environ["OVERNIGHT_LAUNCH"] = "live"  # whole nights; the gate has tests of its own
 
 from overnight.ledger import migrate
 from overnight.ledger.connect import Ledger

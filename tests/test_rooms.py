@@ -130,9 +130,10 @@ def test_the_front_door_is_pinned() -> None:
     import overnight
 
     assert overnight.__all__ == [
-        "BatchOperator", "CheckOperator", "CollectOperator", "ComputeOperator", "DeliverOperator", "DrainOperator", "ExportOperator",
-        "MeasureOperator", "ValidateOperator", "morning", "nightly",
+        "AuditDigestOperator", "BatchOperator", "CheckOperator", "CollectOperator", "ComputeOperator", "DeliverOperator",
+        "DrainOperator", "ExportOperator", "GoodMorningOperator", "LaunchTestOperator", "MeasureOperator", "ValidateOperator",
+        "WatchOperator", "by_hand", "morning", "nightly",
     ]  # fmt: skip
-    with pytest.raises(AttributeError, match="front door opens to BatchOperator"):
+    with pytest.raises(AttributeError, match="front door opens to AuditDigestOperator"):
         _ = overnight.Batch  # type: ignore[attr-defined]
     assert "overnight" in sys.modules

@@ -15,15 +15,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from overnight.alerts.good_morning import GoodMorningOperator
+    from overnight.alerts.watchdog import WatchOperator
     from overnight.batches.compute import ComputeOperator
     from overnight.batches.run import BatchOperator
     from overnight.delivery.deliver import DeliverOperator
+    from overnight.governance.audit_digest import AuditDigestOperator
     from overnight.governance.check import CheckOperator
+    from overnight.governance.launch_test import LaunchTestOperator
     from overnight.quality.measure import MeasureOperator
     from overnight.queues.drain import DrainOperator
     from overnight.review.collect import CollectOperator
     from overnight.review.export import ExportOperator
-    from overnight.schedule import morning, nightly
+    from overnight.schedule import by_hand, morning, nightly
     from overnight.validation.validate import ValidateOperator
 
 _FROM = {
@@ -38,9 +42,15 @@ _FROM = {
     "CollectOperator": "overnight.review.collect",
     "DeliverOperator": "overnight.delivery.deliver",
     "MeasureOperator": "overnight.quality.measure",
+    "LaunchTestOperator": "overnight.governance.launch_test",
+    "WatchOperator": "overnight.alerts.watchdog",
+    "GoodMorningOperator": "overnight.alerts.good_morning",
+    "AuditDigestOperator": "overnight.governance.audit_digest",
+    "by_hand": "overnight.schedule",
 }
 
 __all__ = [
+    "AuditDigestOperator",
     "BatchOperator",
     "CheckOperator",
     "CollectOperator",
@@ -48,8 +58,12 @@ __all__ = [
     "DeliverOperator",
     "DrainOperator",
     "ExportOperator",
+    "GoodMorningOperator",
+    "LaunchTestOperator",
     "MeasureOperator",
     "ValidateOperator",
+    "WatchOperator",
+    "by_hand",
     "morning",
     "nightly",
 ]

@@ -5,11 +5,38 @@ from datetime import time
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class LaunchSettings(BaseModel):
+    """Sizes of the launch gate, and what a change of a workflow sends it back to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    start: Literal["pilot", "test", "early", "live"] = "pilot"  # where a workflow begins that never ran
+    pilot_items: int = Field(default=10, ge=1)  # a scheduled night of a workflow in pilot or test holds so many at most
+    pilot_least: int = Field(default=5, ge=1)  # decided items that end a pilot
+    test_items: int = Field(default=50, ge=20, le=100)  # decided items that a launch test takes at least
+    early_items: int = Field(default=25, ge=1)
+    early_least: int = Field(default=15, ge=1)  # a night of fewer does not count
+    early_nights: int = Field(default=14, ge=1)
+    on_new_prompt: Literal["test", "early", "ignore"] = "test"
+    on_new_model: Literal["test", "early", "ignore"] = "test"
+    on_new_policy: Literal["test", "early", "ignore"] = "early"
+
+
+class LiveLane(BaseModel):
+    """What answers customers by day. A night that would use any of it is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    connections: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()  # prompt folders
+    agents: tuple[str, ...] = ()  # agent ids
 
 
 class Brand(BaseModel):
@@ -25,6 +52,8 @@ class Brand(BaseModel):
     source: str = "csv"  # where people queue, unless a workflow says otherwise: csv, sheets, notion, airtable, sql
     surface: str = "page"  # where people review, unless a workflow says otherwise: page, sheets, notion, airtable, xlsx
     review_ends: time = time(13, 0)  # when the review block is over: what is undecided then waits for the next morning
+    launch: LaunchSettings = LaunchSettings()
+    live: LiveLane = LiveLane()
     enqueued_tokens: dict[str, dict[str, int]] = Field(default_factory=dict)  # vendor → model → what its tier lets wait
 
     @field_validator("timezone")
@@ -57,9 +86,11 @@ def data_dir(workflow: str) -> Path:
 
 @lru_cache(maxsize=1)
 def brand() -> Brand:
-    """The brand of this deployment; OVERNIGHT_TIMEZONE, _SOURCE and _SURFACE override the file."""
+    """The brand of this deployment; OVERNIGHT_TIMEZONE, _SOURCE, _SURFACE and _LAUNCH (a first state) override."""
     settings: dict[str, Any] = yaml.safe_load((include_dir() / "brand.yaml").read_text(encoding="utf-8"))
     for name in ("timezone", "source", "surface"):
         if value := os.environ.get(f"OVERNIGHT_{name.upper()}"):
             settings[name] = value
+    if value := os.environ.get("OVERNIGHT_LAUNCH"):
+        settings["launch"] = {**(settings.get("launch") or {}), "start": value}
     return Brand.model_validate(settings)

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from overnight.clock import utcnow
-from overnight.commands import lessons, quality, switches
+from overnight.commands import launch, lessons, quality, switches
 from overnight.commands.terminal import fail, ledger, open_unchecked, out
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Overnight: what ops asks and does.")
@@ -17,6 +17,8 @@ app.add_typer(lessons.app, name="lessons")
 app.add_typer(quality.app, name="quality")
 app.command()(switches.stop)
 app.command()(switches.resume)
+app.command()(launch.launch)
+app.command()(launch.forecast)
 
 
 @app.command()

@@ -6,10 +6,11 @@ from typing import Any
 from airflow.sdk import CronTriggerTimetable, MultipleCronTriggerTimetable, Param
 
 from overnight.alerts.deadline import not_exported_by
-from overnight.alerts.failure import task_failed
+from overnight.alerts.failure import task_failed, task_succeeded
 from overnight.brand import brand
 from overnight.clock import NOW, SCHEDULED
 from overnight.workflow import workflow as find_workflow
+from overnight.workflow import workflow_names
 
 RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=30), "on_failure_callback": task_failed}
 
@@ -22,13 +23,14 @@ def nightly(workflow: str) -> dict[str, Any]:
     declared = find_workflow(workflow)
     lock = declared.times.lock
     start = Param(SCHEDULED, enum=[SCHEDULED, NOW], description="now: send at once; scheduled: at the workflow's time")
+    test = Param(0, type="integer", minimum=0, maximum=100, description="a launch test of so many items; 0: a night")
     return {
         "dag_id": workflow,
         "dag_display_name": declared.title,
         "schedule": _cron(f"{lock.minute} {lock.hour} * * *"),
         "catchup": False,
         "max_active_runs": 1,
-        "params": {"start": start},
+        "params": {"start": start, "launch_test": test},
         "default_args": dict(RETRIES),
         "deadline": not_exported_by(brand().timezone, declared.times, workflow),
         "tags": ["overnight", declared.vendor],
@@ -37,13 +39,30 @@ def nightly(workflow: str) -> dict[str, Any]:
 
 
 def morning(dag_id: str, *crons: str) -> dict[str, Any]:
-    """The arguments of a Dag that runs while people review."""
+    """The arguments of a Dag that is no workflow's night: it runs by these crons, in the brand's zone."""
     return {
         "dag_id": dag_id,
         "schedule": MultipleCronTriggerTimetable(*crons, timezone=brand().timezone, run_immediately=timedelta(0)),
         "catchup": False,
         "max_active_runs": 1,
-        "default_args": dict(RETRIES),
+        "default_args": {**RETRIES, "on_success_callback": task_succeeded},
+        "tags": ["overnight"],
+    }
+
+
+def by_hand(dag_id: str, *, workflow: bool = False, items: int = 0) -> dict[str, Any]:
+    """The arguments of a Dag that only a person starts; it may ask for a workflow and a number of items."""
+    params: dict[str, Any] = {}
+    if workflow:
+        params["workflow"] = Param(workflow_names()[0], enum=workflow_names(), description="whose items")
+    if items:
+        params["items"] = Param(items, type="integer", minimum=1, maximum=100, description="how many")
+    return {
+        "dag_id": dag_id,
+        "schedule": None,
+        "params": params,
+        "render_template_as_native_obj": True,
+        "default_args": {"on_failure_callback": task_failed},
         "tags": ["overnight"],
     }
 

@@ -36,10 +36,22 @@ class Person(_Closed):
         return any(_plain(name) in mine for name in names)
 
 
+class Share(_Closed):
+    """A workflow's claim on the morning."""
+
+    priority: int = Field(default=5, ge=1, le=9)  # the higher takes what it could need before the lower
+    minimum: float = Field(default=5, ge=0)  # minutes that no other workflow takes from it
+
+
 class Team(_Closed):
-    """All of them."""
+    """All of them, and how their morning is divided among workflows."""
 
     people: tuple[Person, ...] = ()
+    workflows: dict[str, Share] = Field(default_factory=dict)
+
+    def share(self, workflow: str) -> Share:
+        """A workflow's claim; the usual one where nothing is said."""
+        return self.workflows.get(workflow, Share())
 
     @model_validator(mode="after")
     def _no_name_twice(self) -> "Team":

@@ -26,7 +26,8 @@ def times(d):
 dags = {
     d.dag_id: {
         "tasks": {t.task_id: sorted(t.downstream_task_ids) for t in d.tasks},
-        "schedule": "; ".join(one.expression for one in times(d)), "zone": str(times(d)[0].timezone),
+        "schedule": "; ".join(getattr(one, "expression", "by hand") for one in times(d)),
+        "zone": str(getattr(times(d)[0], "timezone", "")),
         "deadline": d.deadline is not None, "retries": [t.retries for t in d.tasks],
     } for d in bag.dags.values()
 }

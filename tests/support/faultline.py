@@ -158,6 +158,7 @@ class Deployment:
             **conns,
             "AIRFLOW_CONN_OVERNIGHT_LEDGER": f"sqlite:///{self.folder / 'ledger.db'}",
             "OVERNIGHT_PROJECT": str(self.folder),
+            "OVERNIGHT_LAUNCH": "live",
             "OVERNIGHT_QUEUE_DIR": str(self.folder / "queue"),
             "OVERNIGHT_RAW_DIR": str(self.folder / "raw"),
             **{f"OVERNIGHT_{name}_SECONDS": str(value) for name, value in SECONDS.items()},

@@ -1,22 +1,60 @@
-"""A task of a night that failed for good raises the night's alert at once, not at the deadline."""
+"""A task that failed for good raises its alert at once, not at the deadline; what was denied goes into the audit log, too."""
 
 from typing import Any
 
 from overnight.clock import utcnow
 
+KINDS = {
+    "CheckFailed": "check_failed", "ExportMismatch": "export_mismatch", "DeliveryRefused": "delivery_refused",
+    "CollectFailed": "surface_broken",
+}  # fmt: skip
+"""What an error of ours is called as an alert; any other is a task that failed."""
+
 
 def task_failed(context: Any) -> None:
     """Airflow's on_failure_callback, after the last retry. The words are the error's own; they never hold an item's text."""
-    from overnight.alerts.notifier import night_alert
+    from overnight.alerts import notifier
     from overnight.ledger import migrate, nights
     from overnight.ledger.connect import open_ledger
+    from overnight.workflow import workflow_names
 
-    instance, run_id = context["ti"], context["dag_run"].run_id
+    instance, run_id, now = context["ti"], context["dag_run"].run_id, utcnow()
     ledger = open_ledger()
     migrate.ensure_current(ledger)  # the trouble may be older than the first check
-    with ledger.read() as conn:
-        night = nights.find_by_run(conn, instance.dag_id, run_id)
-    label = night["night"] if night is not None else ""
     error = context.get("exception")
+    kind = KINDS.get(type(error).__name__, "task_failed")
     message = f"Task {instance.task_id} failed: {type(error).__name__}: {error}"[:2000]
-    night_alert(ledger, "task_failed", instance.dag_id, label, run_id, message, now=utcnow())
+    name = instance.dag_id
+    if isinstance(error, PermissionError) or kind == "check_failed":
+        _denied(ledger, name, run_id, instance.task_id, type(error).__name__, now)
+    if name not in workflow_names():  # it runs many times a morning: one trouble a day, not one a run
+        notifier.raise_alert(ledger, key_of(name, instance.task_id, now), kind, name, message, run_id=run_id, now=now)
+        return
+    with ledger.read() as conn:
+        night = nights.find_by_run(conn, name, run_id)
+    notifier.night_alert(ledger, kind, name, night["night"] if night is not None else "", run_id, message, now=now)
+
+
+def task_succeeded(context: Any) -> None:
+    """Airflow's on_success_callback of the Dags that run many times a day: what failed before is over."""
+    from overnight.alerts import notifier
+    from overnight.ledger.connect import open_ledger
+
+    instance, now = context["ti"], utcnow()
+    words = f"Task {instance.task_id} succeeded again."
+    notifier.recovered(open_ledger(), key_of(instance.dag_id, instance.task_id, now), words, now=now)
+
+
+def key_of(dag_id: str, task_id: str, now: Any) -> str:
+    """One trouble a task and day."""
+    return f"task:{dag_id}:{task_id}:{now.date().isoformat()}"
+
+
+def _denied(ledger: Any, name: str, run_id: str, task_id: str, why: str, now: Any) -> None:
+    from overnight.governance import policy as policies
+    from overnight.ledger import audit
+    from overnight.ledger.audit import Actor, Entry
+
+    actor = policies.under(Actor("agent", name, run_id=run_id, task_id=task_id), name)
+    with ledger.write() as conn:
+        audit.append(conn, name, [Entry("deny", "task", task_id[:64], detail={"why": why})], actor=actor, now=now)

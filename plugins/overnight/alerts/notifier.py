@@ -6,6 +6,7 @@ A night that failed and is then late is one trouble: the deadline adds its words
 import logging
 from datetime import datetime
 
+from overnight.alerts import channels
 from overnight.governance import policy as policies
 from overnight.ledger import alerts
 from overnight.ledger.audit import Actor
@@ -14,12 +15,23 @@ from overnight.ledger.connect import Ledger
 log = logging.getLogger("overnight.alerts")
 
 
+ONE_TROUBLE = {
+    "check_failed", "task_failed", "not_drained", "not_exported", "export_mismatch", "surface_broken", "nothing_ran"
+}  # fmt: skip
+"""Kinds that say one thing of a night, that it does not come to its end: one alert for all of them."""
+
+
+def night_key(kind: str, workflow: str, run_id: str) -> str:
+    """What makes two alerts of a night the same."""
+    return f"{'night' if kind in ONE_TROUBLE else kind}:{workflow}:{run_id}"
+
+
 def night_alert(
     ledger: Ledger, kind: str, workflow: str, night: str, run_id: str, message: str, *, now: datetime,
     severity: str = "error",
 ) -> bool:  # fmt: skip
     """Raise the alert of one night that is not as it should be; returns whether it is new."""
-    key = f"night:{workflow}:{run_id}"
+    key = night_key(kind, workflow, run_id)
     return raise_alert(ledger, key, kind, workflow, message, night=night, run_id=run_id, severity=severity, now=now)
 
 
@@ -39,4 +51,16 @@ def raise_alert(
     with ledger.write() as conn:
         new = alerts.raise_once(conn, alert, actor=policies.under(Actor("system", "alerts", run_id=run_id), workflow), now=now)
     log.log(logging.INFO if severity == "info" else logging.ERROR, "ALERT %s %s %s: %s", kind, workflow, night, message)
+    if new:
+        channels.send_waiting(ledger, now=now)
     return new
+
+
+def recovered(ledger: Ledger, key: str, words: str, *, now: datetime) -> bool:
+    """Say that a trouble is over, to whoever was told of it; returns whether there was one."""
+    with ledger.write() as conn:
+        was = alerts.recover(conn, key, words, actor=Actor("system", "alerts"), now=now)
+    if was is not None:
+        log.info("RECOVERED %s %s %s: %s", was["kind"], was["workflow"], was["night"], words)
+        channels.send_waiting(ledger, now=now)
+    return was is not None

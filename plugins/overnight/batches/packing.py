@@ -59,6 +59,11 @@ class Packed:
         """Every item that this request answers."""
         return [item_id for entry in self.entries for item_id in entry.item_ids]
 
+    @property
+    def tokens_at_most(self) -> int:
+        """What it can take of the night's ceiling: estimated tokens in, and the most that may come out."""
+        return self.input_tokens + self.max_output_tokens
+
     def line(self, prompt_hash: str) -> dict[str, Any]:
         """The request as the ledger plans it."""
         return {

@@ -156,11 +156,16 @@ def _within(
     """The requests that the budgets of step, night and brand cover at most, in their order; the others stay unsent."""
     money.hold(conn)
     left = _money_left(conn, task, night, step_id)
+    most = task.policy.action_scope.max_tokens
+    tokens = money.tokens_committed(conn, night["id"]) if most is not None else 0
     bought: list[Packed] = []
     for request in packed:
-        if made.over_budget or (left is not None and made.ceiling_usd + request.ceiling_usd > left):
+        too_dear = left is not None and made.ceiling_usd + request.ceiling_usd > left
+        too_long = most is not None and tokens + request.tokens_at_most > most
+        if made.over_budget or too_dear or too_long:
             made.over_budget += request.item_ids
             continue
+        tokens += request.tokens_at_most
         made.ceiling_usd += request.ceiling_usd
         bought.append(request)
     return bought

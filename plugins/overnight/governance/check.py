@@ -18,7 +18,8 @@ from overnight.batches.errors import VendorError
 from overnight.batches.vendor import vendor_class
 from overnight.brand import brand
 from overnight.clock import NOW, SCHEDULED, clock, utcnow
-from overnight.governance import approval, killswitch
+from overnight.governance import approval, capacity, killswitch, lane, launch
+from overnight.governance.launch import State
 from overnight.ledger import migrate, nights, postures
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
@@ -43,16 +44,21 @@ class CheckOperator(BaseOperator):
     def execute(self, context: Any) -> str:
         """Check and open."""
         run = context["dag_run"]
-        start = NOW if (context.get("params") or {}).get("start") == NOW else SCHEDULED
+        params = context.get("params") or {}
+        start = NOW if params.get("start") == NOW else SCHEDULED
+        test_items = int(params.get("launch_test") or 0)
         task = open_task(self.workflow, context)
         base = getattr(run, "logical_date", None) or run.run_after
-        night = check(open_ledger(), task, base=base, start=start, now=utcnow())
+        night = check(open_ledger(), task, base=base, start=start, now=utcnow(), test_items=test_items)
         self.log.info("night %s of %s is open", night["night"], self.workflow)
         return str(night["night"])
 
 
-def check(ledger: Ledger, task: NightTask, *, base: datetime, start: str, now: datetime) -> Night:
+def check(ledger: Ledger, task: NightTask, *, base: datetime, start: str, now: datetime, test_items: int = 0) -> Night:
     """The work of the operator, without Airflow.
+
+    Args:
+        test_items: the night is a launch test of so many items.
 
     Raises:
         CheckFailed: with every trouble found.
@@ -71,10 +77,27 @@ def check(ledger: Ledger, task: NightTask, *, base: datetime, start: str, now: d
             "Mend it before the night, then clear the check task of this run."
         )
     with ledger.write() as conn:
+        gate = launch.enter(conn, task.workflow, actor=task.actor, now=now)
+        if test_items and gate.state is not State.TEST:
+            raise CheckFailed(
+                f"{task.workflow.name} is {gate.state}: a launch test is for a workflow in test. Nothing was locked and nothing "
+                f"was bought. `bin/overnight launch {task.workflow.name}` shows what it takes to get there."
+            )
         facts = _facts(task, base, start)
-        if postures.tightened(conn, task.workflow.name) is not None:
-            facts["cap"] = max(1, int(facts["cap"] * quality().tightened.cap_share))
+        facts |= _size(facts["cap"], gate, test_items, tight=postures.tightened(conn, task.workflow.name) is not None)
         return nights.open_night(conn, facts=facts, actor=task.actor, now=now)
+
+
+def _size(cap: int, gate: launch.Gate, test_items: int, *, tight: bool) -> dict[str, Any]:
+    """How many items the night holds at most, and what set it, in words."""
+    if test_items:
+        return {"cap": test_items, "cap_why": "it is a launch test", "purpose": launch.TEST}
+    why = None
+    if gate.most is not None and gate.most < cap:
+        cap, why = gate.most, gate.why
+    if tight and cap:
+        cap, why = max(1, int(cap * quality().tightened.cap_share)), "it is tightened: its quality drifted"
+    return {"cap": cap, "cap_why": why}
 
 
 def _facts(task: NightTask, base: datetime, start: str) -> dict[str, Any]:
@@ -99,6 +122,8 @@ def _troubles(task: NightTask) -> Iterator[str]:
             yield str(error)
         if trouble := asyncio.run(_ping(vendor, model)):
             yield trouble
+    yield from lane.troubles(workflow)
+    yield from capacity.troubles(workflow)
     yield from approval.troubles(task.policy.approval, team())
     for thing in (source(workflow.source), surface(workflow.surface)):
         if trouble := thing.check(workflow.name):
@@ -123,6 +148,9 @@ def _denials(task: NightTask) -> Iterator[str]:
         yield f"The policy gives a budget to steps that {workflow.name} does not have: {', '.join(unknown)}."
     if max(view.max_output_tokens for view in workflow.asked()) > policy.action_scope.max_output_tokens:
         yield f"The policy's ceiling is {policy.action_scope.max_output_tokens} output tokens, the workflow asks for more."
+    if workflow.attempts > policy.action_scope.max_attempts:
+        most = policy.action_scope.max_attempts
+        yield f"The policy lets an item be tried {most} nights, the workflow asks for {workflow.attempts}."
     if policy.action_scope.max_items < 1:
         yield "The policy's ceiling is no items at all."
     if policy.action_scope.max_usd <= 0:

@@ -113,7 +113,8 @@ class ActionScope(_Closed):
     verbs: tuple[Verb, ...] = ()
     max_items: int = Field(default=0, ge=0)
     max_output_tokens: int = Field(default=0, ge=0)
-    max_attempts: int = Field(default=0, ge=0)
+    max_attempts: int = Field(default=0, ge=0)  # nights an item may be sent again
+    max_tokens: int | None = Field(default=None, ge=1)  # of a night, in and out together, at most; null: the money is the limit
     max_usd: Decimal = Field(default=Decimal(0), ge=0)  # one night's budget
     trip: Trip = Trip()
     steps: dict[str, Decimal] = Field(default_factory=dict)  # a chain: what single steps may cost of it, at most

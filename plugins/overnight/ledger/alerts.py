@@ -3,15 +3,24 @@
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from overnight.ledger import audit
 from overnight.ledger.audit import Actor, Entry
+from overnight.ledger.governance_tables import alert_sends
 from overnight.ledger.rows import Row
 from overnight.ledger.tables import alerts, nights
 
+SEVERITIES = ("info", "warning", "error", "critical")
+RAISED, RECOVERED = "raised", "recovered"
+
 
 def raise_once(conn: Connection, alert: Row, *, actor: Actor, now: datetime) -> bool:
-    """Write an alert, or count a repetition of the one with the same `dedupe_key`; returns whether it is new."""
+    """Write an alert, or count a repetition of the one with the same `dedupe_key`.
+
+    Returns:
+        Whether it is news: new, worse than before, or back after it was over.
+    """
     query = select(alerts).where(alerts.c.dedupe_key == alert["dedupe_key"])
     earlier = conn.execute(query.with_for_update()).mappings().one_or_none()
     if earlier is None:
@@ -23,14 +32,84 @@ def raise_once(conn: Connection, alert: Row, *, actor: Actor, now: datetime) -> 
     if alert["message"] not in text:
         text = f"{text}\n{alert['message']}"
     values = {"seen": earlier["seen"] + 1, "last_seen_at": now, "message": text}
+    worse = SEVERITIES.index(alert["severity"]) > SEVERITIES.index(earlier["severity"])
+    back = earlier["recovered_at"] is not None
+    if worse or back:
+        values |= {"severity": alert["severity"], "kind": alert["kind"], "recovered_at": None, "recovery": None}
+        again = update(alert_sends).where(alert_sends.c.alert_id == earlier["id"])
+        conn.execute(again.values(state="waiting", tries=0, at=now))
     conn.execute(update(alerts).where(alerts.c.id == earlier["id"]).values(values))
-    return False
+    return worse or back
+
+
+def recover(conn: Connection, key: str, words: str, *, actor: Actor, now: datetime) -> Row | None:
+    """Mark a trouble as over; None when there is none under this key, or it is over already."""
+    query = select(alerts).where(alerts.c.dedupe_key == key[:250], alerts.c.recovered_at.is_(None))
+    earlier = conn.execute(query.with_for_update()).mappings().one_or_none()
+    if earlier is None:
+        return None
+    conn.execute(update(alerts).where(alerts.c.id == earlier["id"]).values(recovered_at=now, recovery=words))
+    entry = Entry("recovered", "alert", key[:64], detail={"kind": earlier["kind"]})
+    audit.append(conn, earlier["workflow"], [entry], actor=actor, now=now)
+    return earlier
+
+
+def to_send(conn: Connection, *, since: datetime, most_tries: int, stale: datetime) -> list[tuple[Row, str]]:
+    """Alerts, and recoveries of them, that no channel took yet, oldest first: (alert, "raised" or "recovered").
+
+    Args:
+        stale: what somebody began to send before this has died on the way.
+    """
+    found: list[tuple[Row, str]] = []
+    for notice, when in ((RAISED, alerts.c.raised_at), (RECOVERED, alerts.c.recovered_at)):
+        mine = (alert_sends.c.alert_id == alerts.c.id) & (alert_sends.c.notice == notice)
+        open_ = alert_sends.c.id.is_(None) | (alert_sends.c.tries < most_tries) & (
+            alert_sends.c.state.in_(("waiting", "failed")) | (alert_sends.c.state == "sending") & (alert_sends.c.at < stale)
+        )
+        query = select(alerts).outerjoin(alert_sends, mine).where(when >= since, open_).order_by(alerts.c.id)
+        found += [(row, notice) for row in conn.execute(query).mappings()]
+    return found
+
+
+def claim(conn: Connection, alert_id: int, notice: str, *, stale: datetime, now: datetime) -> int | None:
+    """Take it upon oneself to send a notice; None when somebody else is at it, or did it."""
+    mine = (alert_sends.c.alert_id == alert_id) & (alert_sends.c.notice == notice)
+    row = conn.execute(select(alert_sends).where(mine).with_for_update()).mappings().one_or_none()
+    if row is None:
+        make = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+        values = {"alert_id": alert_id, "notice": notice, "state": "sending", "tries": 1, "at": now}
+        statement = make(alert_sends).values(values).on_conflict_do_nothing(index_elements=["alert_id", "notice"])
+        return conn.execute(statement.returning(alert_sends.c.id)).scalar_one_or_none()
+    if row["state"] == "sent" or (row["state"] == "sending" and row["at"] >= stale):
+        return None
+    values = {"state": "sending", "tries": row["tries"] + 1, "at": now}
+    conn.execute(update(alert_sends).where(alert_sends.c.id == row["id"]).values(values))
+    return int(row["id"])
+
+
+def settle(conn: Connection, send_id: int, *, error: str | None, now: datetime) -> None:
+    """What became of a notice."""
+    values = {"state": "failed" if error else "sent", "error": error, "at": now}
+    conn.execute(update(alert_sends).where(alert_sends.c.id == send_id).values(values))
+
+
+def sends(conn: Connection, alert_id: int) -> dict[str, Row]:
+    """What became of an alert's notices, by notice."""
+    query = select(alert_sends).where(alert_sends.c.alert_id == alert_id)
+    return {row["notice"]: row for row in conn.execute(query).mappings()}
+
+
+def open_since(conn: Connection, workflow: str, since: datetime) -> list[Row]:
+    """A workflow's troubles since then that are not over."""
+    query = select(alerts).where(alerts.c.workflow == workflow, alerts.c.last_seen_at >= since, alerts.c.recovered_at.is_(None))
+    return list(conn.execute(query.where(alerts.c.severity != "info").order_by(alerts.c.id)).mappings())
 
 
 def without_night(conn: Connection, limit: int = 20) -> list[Row]:
-    """The newest alerts of runs that never opened a night (a check that failed, for one)."""
+    """The newest open alerts of no night: a check that failed, a lock at which nothing ran."""
     known = select(nights.c.run_id).where(nights.c.workflow == alerts.c.workflow, nights.c.run_id == alerts.c.run_id)
-    query = select(alerts).where(~known.exists()).order_by(alerts.c.id.desc()).limit(limit)
+    open_ = (alerts.c.severity != "info", alerts.c.recovered_at.is_(None))
+    query = select(alerts).where(~known.exists(), *open_).order_by(alerts.c.id.desc()).limit(limit)
     return list(conn.execute(query).mappings())
 
 

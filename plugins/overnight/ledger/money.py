@@ -5,7 +5,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, case, func, select, text
 
 from overnight.ledger.states import BatchState
-from overnight.ledger.tables import batches, nights
+from overnight.ledger.tables import batches, nights, requests
 
 ZERO = Decimal(0)
 _COUNTS = case(
@@ -54,6 +54,16 @@ def experience(conn: Connection, workflow: str, model: str, last: int = 50) -> D
     )
     cost, ceiling = conn.execute(select(func.sum(recent.c.cost_usd), func.sum(recent.c.ceiling_usd))).one()
     return cost / ceiling if cost is not None and ceiling else None
+
+
+def tokens_committed(conn: Connection, night_id: int) -> int:
+    """Tokens that a night's requests may take at most: estimated tokens in, and the most that may come out."""
+    mine = batches.c.night_id == night_id
+    into = conn.execute(select(func.sum(batches.c.input_tokens)).where(mine)).scalar()
+    out = conn.execute(
+        select(func.sum(requests.c.max_output_tokens)).join(batches, batches.c.id == requests.c.batch_id).where(mine)
+    )
+    return int(into or 0) + int(out.scalar() or 0)
 
 
 def hold(conn: Connection) -> None:

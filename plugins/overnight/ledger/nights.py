@@ -11,6 +11,7 @@ from overnight.ledger import chains, transitions
 from overnight.ledger.audit import Actor
 from overnight.ledger.batches import NIGHT
 from overnight.ledger.errors import ConservationBroken, LedgerError, NightTaken
+from overnight.ledger.governance_tables import launches
 from overnight.ledger.rows import Row
 from overnight.ledger.states import ItemState, NightState, Outcome, StepState
 from overnight.ledger.tables import items, night_items, nights, step_items, steps
@@ -102,6 +103,25 @@ def list_members(conn: Connection, night_id: int, item_ids: Iterable[int]) -> No
     """Put items on the night's list."""
     if rows := [{"night_id": night_id, "item_id": i} for i in item_ids]:
         conn.execute(insert(night_items), rows)
+
+
+def unfinished(conn: Connection) -> list[Night]:
+    """Nights that are not closed, oldest first."""
+    return list(conn.execute(select(nights).where(nights.c.state != NightState.CLOSED).order_by(nights.c.id)).mappings())
+
+
+def ran_since(conn: Connection, since: datetime) -> dict[str, set[str]]:
+    """Workflows whose schedule opened nights since then, and that nobody paused: name → the local dates of all their nights."""
+    paused = select(launches.c.workflow).where(launches.c.state == "paused")
+    query = select(nights.c.workflow, nights.c.night, nights.c.run_id)
+    query = query.where(nights.c.opened_at >= since, nights.c.workflow.not_in(paused))
+    dates: dict[str, set[str]] = {}
+    usual = set()
+    for name, label, run_id in conn.execute(query):
+        dates.setdefault(name, set()).add(label[:10])
+        if run_id.startswith("scheduled__"):
+            usual.add(name)
+    return {name: found for name, found in dates.items() if name in usual}
 
 
 def staged_under(conn: Connection, workflow: str, prompt_version: str) -> int:

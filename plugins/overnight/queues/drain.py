@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from overnight.alerts import notifier
 from overnight.clock import utcnow
+from overnight.governance import capacity, launch
 from overnight.ledger import answers, batches, chains, money, nights, queue, transitions
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
@@ -69,6 +70,7 @@ def drain(ledger: Ledger, task: NightTask, *, now: datetime) -> list[int]:
         told = _answers(conn, task, reading)
     place.answer(workflow.name, night["night"], told, reading.troubles)
     _say_over_budget(ledger, task, night, now=now)
+    _say_over_capacity(ledger, task, night, now=now)
     _say_urgent(ledger, task, night, told, now=now)
     return planned
 
@@ -85,6 +87,17 @@ def _say_urgent(ledger: Ledger, task: NightTask, night: Night, told: Sequence[Ro
         )  # fmt: skip
 
 
+def _say_over_capacity(ledger: Ledger, task: NightTask, night: Night, *, now: datetime) -> None:
+    """What the reviewers' morning has no minutes for is told at the lock, not found out at nine."""
+    if night["over_cap"] and (night["cap_why"] or "").startswith(capacity.MORNING):
+        notifier.raise_alert(
+            ledger, f"capacity:{task.workflow.name}:{task.run_id}", "over_capacity", task.workflow.name,
+            f"{night['over_cap']} items wait for a later night: {night['cap_why']}. {night['cap']} were locked. Each row says "
+            "its place in line; old ones rise. More minutes or people in team.yaml, or less backlog, make room.",
+            night=night["night"], run_id=task.run_id, severity="warning", now=now,
+        )  # fmt: skip
+
+
 def _say_over_budget(ledger: Ledger, task: NightTask, night: Night, *, now: datetime) -> None:
     from overnight.batches.plan import OVER_BUDGET
 
@@ -94,8 +107,9 @@ def _say_over_budget(ledger: Ledger, task: NightTask, night: Night, *, now: date
         notifier.night_alert(
             ledger, "over_budget", task.workflow.name, night["night"], task.run_id,
             f"{over} items of the lowest priority wait for the next night: tonight's budget of ${night['budget_usd']} does not "
-            "cover what they could cost at most. Nothing was overspent. Raise max_usd in the workflow's policy.yaml, or "
-            "budget_usd in brand.yaml, if they should run.", now=now, severity="warning",
+            "cover what they could cost at most (or its max_tokens what they could take). Nothing was overspent. Raise max_usd "
+            "or max_tokens in the workflow's policy.yaml, or budget_usd in brand.yaml, if they should run.",
+            now=now, severity="warning",
         )  # fmt: skip
 
 
@@ -106,10 +120,13 @@ def _lock(conn: Connection, task: NightTask, night: Night, reading: Reading, *, 
     found = _sorted(conn, task, reading)
     _take(conn, task, found, night, **common)
     late, answered = _adopt(conn, task, night)
-    ranked = intake.order(queue.waiting(conn, workflow.name))
-    room = max(0, night["cap"] - len(late))
-    locked, over = ranked[:room], ranked[room:]
-    _carry_over_the_cap(conn, over, night, **common)
+    ranked = _ranked(conn, workflow, night)
+    wanted = min(night["cap"], len(late) + len(ranked))
+    room = capacity.room(conn, workflow, night, wanted, now=now)
+    cap, why = (room.items, room.why) if room.why else (night["cap"], night["cap_why"] or "")
+    free = max(0, cap - len(late))
+    locked, over = ranked[:free], ranked[free:]
+    _carry_over_the_cap(conn, over, cap, why, **common)
     ids = [*late, *(item["id"] for item in locked)]
     transitions.move(
         conn, "item", ids, ItemState.LOCKED, night_id=night["id"], message=f"locked for the night of {night['night']}",
@@ -119,10 +136,12 @@ def _lock(conn: Connection, task: NightTask, night: Night, reading: Reading, *, 
     nights.add_steps(conn, night, [step.name for step in workflow.steps], actor=actor, now=now)
     _enter_steps(conn, task, night, late, locked)
     planned = _plan(conn, task, night, locked, now=now)
+    capacity.reserve(conn, night, len(ids) - len(planned.over_budget), room.seconds, now=now)
     counts = {"locked": len(ids), "over_cap": len(over), "rejected": len(found.rejected) + len(found.repeated)}
     transitions.move(
         conn, "night", [night["id"]], NightState.LOCKED, detail=counts, locked_at=now, over_cap=len(over),
-        rejected=counts["rejected"] + len(reading.troubles), estimate_usd=planned.estimate_usd, **common,
+        rejected=counts["rejected"] + len(reading.troubles), cap=cap, cap_why=why or None,
+        estimate_usd=planned.estimate_usd, **common,
     )  # fmt: skip
 
 
@@ -194,15 +213,22 @@ def _row(workflow: Workflow, candidate: intake.Candidate) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _carry_over_the_cap(conn: Connection, over: Sequence[Any], night: Night, **common: Any) -> None:
+def _ranked(conn: Connection, workflow: Workflow, night: Night) -> list[Mapping[Any, Any]]:
+    """Who waits, in the order in which it is their turn; a launch test takes a fair sample instead of the most urgent."""
+    ranked = intake.order(queue.waiting(conn, workflow.name))
+    return intake.representative(ranked, night["cap"], workflow.kinds) if night["purpose"] == launch.TEST else ranked
+
+
+def _carry_over_the_cap(conn: Connection, over: Sequence[Any], cap: int, why: str, **common: Any) -> None:
+    because = f" ({why})" if why else ""
     fresh = [item["id"] for item in over if item["state"] != ItemState.CARRIED_OVER]
-    reason = {"reason": "over the cap", "cap": night["cap"]}
+    reason = {"reason": "over the cap", "cap": cap}
     transitions.move(conn, "item", fresh, ItemState.CARRIED_OVER, detail=reason, **common)
     queue.age(conn, [item["id"] for item in over])
     queue.say(
         conn,
         {
-            item["id"]: f"over tonight's cap of {night['cap']}; place {place} in line for the next night"
+            item["id"]: f"over tonight's cap of {cap}{because}; place {place} in line for the next night"
             for place, item in enumerate(over, start=1)
         },
     )

@@ -167,3 +167,20 @@ def order(waiting: Sequence[Mapping[Any, Any]]) -> list[Mapping[Any, Any]]:
         )
 
     return sorted(waiting, key=rank)
+
+
+def representative(ranked: Sequence[Mapping[Any, Any]], most: int, kinds: Sequence[str]) -> list[Mapping[Any, Any]]:
+    """A fair sample first, the others after it: every kind of row has its share, whatever its priority.
+
+    A systematic sample over the rows sorted by kind, so that each kind is there in proportion; within a kind the order of the
+    content's hash, which nobody chose.
+    """
+
+    def kind(item: Mapping[Any, Any]) -> tuple[Any, ...]:
+        return (*(str(item["input"].get(name, "")) for name in kinds), item["content_hash"])
+
+    if len(ranked) <= most:
+        return list(ranked)
+    by_kind = sorted(ranked, key=kind)
+    taken = {by_kind[place * len(by_kind) // most]["id"] for place in range(most)}
+    return [item for item in ranked if item["id"] in taken] + [item for item in ranked if item["id"] not in taken]

@@ -176,6 +176,7 @@ def _environment(home: Home, vendors: dict[str, str], port: int, sandbox_port: i
     }
     return {
         "AIRFLOW_HOME": str(home.airflow),
+        "OVERNIGHT_LAUNCH": "live",  # a rehearsal shows whole nights; `bin/overnight launch` shows the gate
         "OVERNIGHT_PROJECT": str(project),
         "OVERNIGHT_QUEUE_DIR": str(home.queue),
         "OVERNIGHT_REVIEW_DIR": str(home.review),

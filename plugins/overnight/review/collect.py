@@ -70,6 +70,9 @@ def collect(ledger: Ledger, *, actor: Actor, now: datetime) -> dict[str, int]:
                     if words := morning.broken.get(night["id"]):
                         troubles.append(f"{name}: {words}")
                         _alert(ledger, [night], words, now)
+                    else:
+                        key = notifier.night_key("surface_broken", night["workflow"], night["run_id"])
+                        notifier.recovered(ledger, key, "The surface can be read again.", now=now)
         except SurfaceBroken as broken:
             troubles.append(f"{name}: {broken}")
             _alert(ledger, nights, str(broken), now)

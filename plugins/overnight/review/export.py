@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
+from overnight.alerts import notifier
 from overnight.clock import utcnow
 from overnight.governance import killswitch
 from overnight.ledger import exhibits, nights, transitions
@@ -54,7 +55,10 @@ def export(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int]:
         moved: dict[str, Any] = {"workflow": task.workflow.name, **common}
         transitions.move(conn, "item", staged, ItemState.IN_REVIEW, **moved)
         transitions.move(conn, "night", [night["id"]], NightState.EXPORTED, exported_at=now, **moved)
-        return nights.close(conn, night, **common)
+        closed = nights.close(conn, night, **common)
+    key = notifier.night_key("not_exported", task.workflow.name, task.run_id)
+    notifier.recovered(ledger, key, "The night is exported: reviewers find it.", now=now)
+    return closed
 
 
 def keep(conn: Any, shows: Exhibit, name: str, shown: Sequence[Shown], now: datetime) -> None:

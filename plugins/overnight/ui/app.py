@@ -18,6 +18,7 @@ from overnight.ledger.errors import AlreadyThere as IntegrityError
 from overnight.ledger.reviews import DecisionRefused
 from overnight.ui import pages
 from overnight.ui.access import NotLoggedIn, OwnPages, User, login_url, may_decide, may_read
+from overnight.workflow import workflow_names
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -33,6 +34,7 @@ def build_app() -> FastAPI:
     app.add_exception_handler(NotLoggedIn, _to_login)
     app.middleware("http")(_guarded)
     app.get("/", response_class=HTMLResponse)(nights)
+    app.get("/audit", response_class=HTMLResponse)(audit)
     app.get("/review/{night_id}", response_class=HTMLResponse)(review)
     app.post("/review/{night_id}/decide", dependencies=[OwnPages])(decide)
     return app
@@ -44,6 +46,14 @@ def nights(request: Request, user: User) -> HTMLResponse:
         shown = [night for night in pages.nights(conn) if may_read(user, night["workflow"])]
         loose = [alert for alert in pages.loose_alerts(conn) if may_read(user, alert["workflow"])]
     return _page(request, "nights.html", nights=shown, loose=loose, user=user.get_name())
+
+
+def audit(request: Request, user: User) -> HTMLResponse:
+    """The last seven days of the workflows the user may see: what ran, was denied, was decided; the log verified."""
+    names = [name for name in workflow_names() if may_read(user, name)]
+    with open_ledger().read() as conn:
+        shown = pages.audit(conn, names, now=utcnow())
+    return _page(request, "audit.html", **shown, user=user.get_name())
 
 
 def review(request: Request, night_id: int, user: User, page: int = 1, said: str = "") -> HTMLResponse:

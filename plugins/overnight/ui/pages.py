@@ -1,6 +1,6 @@
 """What each page shows, as plain data from the ledger; and how a form becomes a decision."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from overnight import prompts
+from overnight.governance import audit_digest, launch
 from overnight.ledger import findings as ledger_findings
 from overnight.ledger import nights as ledger_nights
 from overnight.ledger import overview, reviews
@@ -30,6 +31,14 @@ def nights(conn: Connection) -> list[dict[str, Any]]:
 def loose_alerts(conn: Connection) -> list[dict[str, Any]]:
     """What kept a night from being opened."""
     return overview.loose_alerts(conn)
+
+
+def audit(conn: Connection, names: Sequence[str], *, now: datetime) -> dict[str, Any]:
+    """The week of these workflows, and how far each is on its way to live."""
+    return {
+        "digest": audit_digest.digest(conn, now=now, workflows=names),
+        "launches": [launch.progress(conn, name) for name in names],
+    }
 
 
 def workflow_of(conn: Connection, night_id: int) -> str | None:

@@ -15,6 +15,7 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from sqlalchemy import Connection
 
+from overnight.alerts import notifier
 from overnight.clock import utcnow
 from overnight.governance import approval as approvals
 from overnight.governance.policy import Approval
@@ -61,6 +62,7 @@ def validate(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int
         verdict = _look_at_the_night(workflow, rows, past, seed=night["night"])
         with ledger.write() as conn:
             _settle(conn, task, night, landed, verdict, now=now)
+        _say_grave(ledger, task, night, verdict, now=now)
     with ledger.read() as conn:
         return nights.conservation(conn, night["id"])
 
@@ -141,6 +143,35 @@ def _settle(
         conn, "night", [night["id"]], NightState.VALIDATED, workflow=task.workflow.name, summary=verdict.summary,
         detail=nights.conservation(conn, night["id"]), **common,
     )  # fmt: skip
+
+
+GRAVE = {
+    "orders_to_a_machine": "text that gives orders to a machine", "no_prompt": "a piece of the instructions in an answer",
+    "no_markup": "markup that could act", "no_formula": "a formula a spreadsheet would run",
+}  # fmt: skip
+"""Rules whose findings somebody hears of at once, whatever their tier."""
+
+
+def _say_grave(ledger: Ledger, task: NightTask, night: Night, verdict: _Verdict, *, now: datetime) -> None:
+    """Injection, safety, and whatever else needs two people: said when it is found, by item id and rule, never by its text."""
+    approval = task.policy.approval
+    said: dict[str, set[int]] = {}
+    for row in verdict.rows:
+        for finding in row.findings:
+            if finding.rule in GRAVE or approvals.tier_of(approval, [finding]) == "T3":
+                said.setdefault(GRAVE.get(finding.rule, finding.rule.replace("_", " ")), set()).add(row.item_id)
+    if said:
+        listed = "; ".join(f"{what}: {len(ids)} item{'s' * (len(ids) > 1)} ({_ids(ids)})" for what, ids in sorted(said.items()))
+        notifier.night_alert(
+            ledger, "grave_findings", task.workflow.name, night["night"], task.run_id,
+            f"{listed}. They are in the review, ahead of all others, and nobody approves them alone or in bulk. Look at them now "
+            "if a customer may be in danger.", now=now, severity="critical",
+        )  # fmt: skip
+
+
+def _ids(ids: set[int]) -> str:
+    first = sorted(ids)[:10]
+    return ", ".join(map(str, first)) + (f" and {len(ids) - 10} more" if len(ids) > 10 else "")
 
 
 def _finding_rows(night: Night, verdict: _Verdict) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,140 @@
+"""The watchdog: what no night's own task can say, for it never ran. Every few minutes, and a heartbeat for whoever watches us.
+
+Airflow's own deadline needs a run, a scheduler and a triggerer. This looks at the ledger and the clock: was a night opened at
+all, was its queue drained, was it exported. And because a dead Airflow runs no watchdog either, each look leaves a heartbeat:
+a file (OVERNIGHT_HEARTBEAT_FILE, or AIRFLOW_HOME/overnight-heartbeat), and a GET of the address in the Airflow connection
+`overnight_heartbeat`, for a service outside that raises its own alarm when it hears nothing.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import BaseOperator
+
+from overnight.alerts import channels, notifier
+from overnight.brand import brand
+from overnight.clock import first, utcnow
+from overnight.ledger import alerts, migrate, nights
+from overnight.ledger.connect import Ledger, open_ledger
+from overnight.ledger.states import NightState
+from overnight.workflow import workflow_if_known
+
+log = logging.getLogger("overnight.watchdog")
+HEARTBEAT_CONN_ID = "overnight_heartbeat"
+GRACE = timedelta(minutes=15)
+"""After the lock, before a night that is not there is missed: Airflow starts ten Dags one after the other."""
+DRAIN_WITHIN = timedelta(minutes=30)
+LATE_BY = timedelta(minutes=5)
+"""After the due time, before the watchdog says what the deadline should have said."""
+USUAL_FOR = timedelta(days=8)
+"""A workflow that ran in the last days is expected tonight."""
+
+
+class WatchOperator(BaseOperator):
+    """Look once; returns how many troubles there are."""
+
+    def execute(self, context: Any) -> int:
+        """Look now, send what no channel took yet, and leave a heartbeat."""
+        ledger = open_ledger()
+        migrate.ensure_current(ledger)
+        now = utcnow()
+        found = watch(ledger, now=now)
+        channels.send_waiting(ledger, now=now)
+        beat(now)
+        return found
+
+
+def watch(ledger: Ledger, *, now: datetime) -> int:
+    """The work of the operator, without Airflow: raises what it finds, and says what is over."""
+    with ledger.read() as conn:
+        unfinished = nights.unfinished(conn)
+        usual = nights.ran_since(conn, now - USUAL_FOR)
+    return sum([*_late(ledger, unfinished, now), *_missing(ledger, usual, now)])
+
+
+def _late(ledger: Ledger, unfinished: list[Any], now: datetime) -> Iterator[bool]:
+    for night in unfinished:
+        where = (night["workflow"], night["night"], night["run_id"])
+        if night["state"] == NightState.OPEN and now > night["opened_at"] + DRAIN_WITHIN:
+            minutes = int((now - night["opened_at"]).total_seconds() // 60)
+            notifier.night_alert(
+                ledger, "not_drained", *where,
+                f"Opened {minutes} minutes ago, and its queue is not drained: nothing is locked and nothing is bought. Look "
+                "at the run's drain task; clearing it locks the queue as it is then.", now=now,
+            )  # fmt: skip
+            yield True
+        elif now > night["due_at"] + LATE_BY:
+            notifier.night_alert(
+                ledger, "not_exported", *where,
+                f"Not exported by {night['due_at']}: the night is {night['state']}. Reviewers will find nothing new. Look at the "
+                "run's tasks; clearing a failed one goes on from where it stopped and buys nothing twice.", now=now,
+            )  # fmt: skip
+            yield True
+
+
+def _missing(ledger: Ledger, usual: dict[str, set[str]], now: datetime) -> Iterator[bool]:
+    """Workflows that have run these days and were not even opened at their last lock."""
+    zone = ZoneInfo(brand().timezone)
+    for name, labels in sorted(usual.items()):
+        declared = workflow_if_known(name)
+        if declared is None:
+            continue
+        locked_at = first(declared.times.lock, zone, now - timedelta(days=1))
+        date = locked_at.astimezone(zone).date().isoformat()
+        key = f"nothing_ran:{name}:{date}"
+        if date in labels:
+            notifier.recovered(ledger, key, f"The night of {date} was opened after all.", now=now)
+            continue
+        with ledger.read() as conn:
+            told = [row for row in alerts.open_since(conn, name, locked_at) if row["kind"] in notifier.ONE_TROUBLE]
+        if now < locked_at + GRACE or any(row["dedupe_key"] != key for row in told):
+            continue  # not yet; or its run said itself what is wrong
+        notifier.raise_alert(
+            ledger, key, "nothing_ran", name,
+            f"Nothing ran at {locked_at.astimezone(zone):%H:%M}: no night of {date} was opened, and no task said why. Is the "
+            "scheduler alive, and is the Dag still there and unpaused? Trigger it by hand with start=now to catch up; the queue "
+            f"is as people left it. If it is meant to rest, `bin/overnight launch {name} --to paused` says so.",
+            night=date, severity="critical", now=now,
+        )  # fmt: skip
+        yield True
+
+
+def beat(now: datetime) -> None:
+    """Leave the heartbeat. That it could not be left is no trouble of a night: whoever listens will hear the silence."""
+    path = heartbeat_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_text(now.isoformat() + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        log.warning("the heartbeat file could not be written: %s", type(error).__name__)
+    try:
+        _call()
+    except Exception as error:  # its words hold the address, which is a secret
+        log.warning("the heartbeat address did not answer: %s", type(error).__name__)
+
+
+def heartbeat_file() -> Path:
+    """Where the heartbeat's file is: it holds the instant of the last look."""
+    home = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
+    return Path(os.environ.get("OVERNIGHT_HEARTBEAT_FILE", home / "overnight-heartbeat"))
+
+
+def _call() -> None:
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        connection = BaseHook.get_connection(HEARTBEAT_CONN_ID)
+    except AirflowNotFoundException:
+        return
+    import httpx
+
+    address = connection.password or connection.host or ""  # the address is a secret: as the password it is masked in logs
+    httpx.get(address, timeout=10).raise_for_status()
