@@ -135,12 +135,11 @@ def _mine(conn: Connection, people: Team, declared: Workflow, night: Night, *, n
     for other, count in reservations.undecided(conn, morning).items():
         known = workflow_if_known(other)
         held[other] = held.get(other, 0) + (count * seconds_per_item(conn, known) / 60 if known else 0)
-    to_come = {
-        known: cap if cap is not None else known.cap
-        for other, cap in reservations.to_come(conn, night["night"][:10], now).items()
-        if other != name and (known := workflow_if_known(other)) is not None
-    }
-    demand = {known.name: cap * seconds_per_item(conn, known) / 60 for known, cap in to_come.items()}
+    demand: dict[str, float] = {}
+    for other, cap in reservations.to_come(conn, night["night"][:10], now).items():
+        known = workflow_if_known(other)
+        if other != name and known is not None:
+            demand[other] = (known.cap if cap is None else cap) * seconds_per_item(conn, known) / 60
     demand[name] = float("inf")
     shares = {other: people.share(other) for other in demand}
     ranked = sorted(demand, key=lambda other: (-shares[other].priority, other))
