@@ -57,8 +57,9 @@ def message(ledger: Ledger, base_url: str, *, now: datetime) -> str:
 
 
 def _counts(told: Any) -> str:
-    parts = [f"{told['staged']} to review"]
-    parts += [f"{told[name]} {words}" for name, words in (("failed", "failed"), ("carried_over", "carried over")) if told[name]]
+    ended = told["outcomes"]
+    parts = [f"{ended['staged']} to review"]
+    parts += [f"{ended[name]} {words}" for name, words in (("failed", "failed"), ("carried_over", "carried over")) if ended[name]]
     if told["state"] not in ("closed", "exported"):
         parts.append(f"NOT FINISHED ({told['state']})")
     return ", ".join(parts)

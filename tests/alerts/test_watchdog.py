@@ -1,0 +1,122 @@
+"""The watchdog says what no night's own task can, and leaves a heartbeat; the good morning has the night's numbers."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, update
+
+from overnight.alerts import notifier, watchdog
+from overnight.alerts.good_morning import good_morning, message
+from overnight.governance.launch import State
+from overnight.ledger import alerts
+from overnight.ledger.connect import Ledger
+from overnight.ledger.tables import nights
+from tests.conftest import Sandbox
+from tests.governance.test_launch import put
+from tests.support.listener import listening
+from tests.support.night import EVENING, Night, sample
+from tests.support.reviewed import NOW
+
+LOCK = EVENING  # 17:00 in Berlin
+
+
+def ran(ledger: Ledger, at: datetime, *, state: str = "closed", run: str = "scheduled__") -> None:
+    """A night that the schedule opened."""
+    label = at.date().isoformat()
+    with ledger.write() as conn:
+        conn.execute(
+            insert(nights).values(
+                workflow="blog_drafts", night=label, run_id=f"{run}{label}", state=state, timezone="Europe/Berlin", vendor="a",
+                model="m", surface="page", source="csv", policy_hash="", prompt_version="", cap=1, opened_at=at, start_at=at,
+                cutoff_at=at + timedelta(hours=14), due_at=at + timedelta(hours=15),
+            )
+        )  # fmt: skip
+
+
+def told(ledger: Ledger) -> list[tuple[str, str, str]]:
+    with ledger.read() as conn:
+        return [(row["kind"], row["severity"], row["message"]) for row in alerts.listed(conn)]
+
+
+def test_that_nothing_ran_is_said_a_quarter_of_an_hour_after_the_lock_and_taken_back_when_it_did(ledger: Ledger) -> None:
+    """The scheduler was dead at 17:00. Not before the grace is over, once, and over when a person caught up."""
+    ran(ledger, LOCK - timedelta(days=1))
+    assert watchdog.watch(ledger, now=LOCK + timedelta(minutes=10)) == 0
+    assert watchdog.watch(ledger, now=LOCK + timedelta(minutes=16)) == 1
+    watchdog.watch(ledger, now=LOCK + timedelta(minutes=21))
+    ((kind, severity, words),) = told(ledger)
+    assert (kind, severity) == ("nothing_ran", "critical")
+    assert "Nothing ran at 17:00: no night of 2026-11-23 was opened" in words
+    ran(ledger, LOCK + timedelta(minutes=30), run="manual__")
+    assert watchdog.watch(ledger, now=LOCK + timedelta(minutes=31)) == 0
+    with ledger.read() as conn:
+        assert alerts.listed(conn)[0]["recovered_at"] is not None
+
+
+@pytest.mark.parametrize("why", ["by hand only", "long ago", "paused", "its check spoke"])
+def test_a_night_that_nobody_expects_is_not_missed(why: str, ledger: Ledger) -> None:
+    """A trial by hand, a workflow that was given up, one that a person paused, one whose own check said what is wrong."""
+    ran(ledger, LOCK - timedelta(days=20 if why == "long ago" else 1), run="manual__" if why == "by hand only" else "scheduled__")
+    if why == "paused":
+        put(ledger, State.PAUSED, "blog_drafts")
+    if why == "its check spoke":
+        notifier.night_alert(
+            ledger, "check_failed", "blog_drafts", "", "scheduled__2", "No key.", now=LOCK + timedelta(minutes=2)
+        )
+    assert watchdog.watch(ledger, now=LOCK + timedelta(minutes=16)) == 0
+
+
+def test_a_queue_that_is_not_drained_and_a_night_that_is_late_are_one_trouble(ledger: Ledger) -> None:
+    """In minutes, not at the deadline; the deadline's own words join them."""
+    ran(ledger, LOCK, state="open")
+    assert watchdog.watch(ledger, now=LOCK + timedelta(minutes=29)) == 0
+    assert watchdog.watch(ledger, now=LOCK + timedelta(minutes=31)) == 1
+    with ledger.write() as conn:
+        conn.execute(update(nights).values(state="locked"))
+    assert watchdog.watch(ledger, now=LOCK + timedelta(hours=15, minutes=6)) == 1
+    ((kind, _, words),) = told(ledger)
+    assert kind == "not_drained"
+    assert "its queue is not drained" in words
+    assert "the night is locked" in words
+
+
+def test_the_heartbeat_is_a_file_and_a_call_and_its_failure_fails_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever listens outside hears the silence; the address is a secret."""
+    monkeypatch.setenv("OVERNIGHT_HEARTBEAT_FILE", str(tmp_path / "alive" / "beat"))
+    with listening() as (listener, port):
+        conn = {"conn_type": "generic", "password": f"http://127.0.0.1:{port}/ping/s3cr3t"}
+        monkeypatch.setenv("AIRFLOW_CONN_OVERNIGHT_HEARTBEAT", json.dumps(conn))
+        watchdog.beat(NOW)
+        assert [(method, path) for method, path, _ in listener.heard] == [("GET", "/ping/s3cr3t")]
+        listener.status = 500
+        watchdog.beat(NOW + timedelta(minutes=5))
+    watchdog.beat(NOW + timedelta(minutes=10))
+    assert (tmp_path / "alive" / "beat").read_text() == "2026-11-24T07:10:00+00:00\n"
+    assert "s3cr3t" not in caplog.text
+
+
+def test_the_good_morning_says_what_waits_what_is_wrong_and_how_long_it_takes(
+    sqlite_ledger: Ledger, queue: Path, vendors: Sandbox
+) -> None:
+    """Once a morning, with a link to each review."""
+    sample(queue, "blog_drafts")
+    night = Night(sqlite_ledger, "blog_drafts")
+    night.run()
+    notifier.raise_alert(sqlite_ledger, "x", "drift", "blog_drafts", "words", night="2026-11-23", now=NOW)
+    words = message(sqlite_ledger, "https://airflow.example/", now=NOW)
+    number = night.row()["id"]
+    assert f"blog_drafts 2026-11-23: {night.counts['staged']} to review" in words
+    assert f"https://airflow.example/overnight/review/{number}" in words
+    assert "ERROR drift: blog_drafts 2026-11-23" in words
+    assert "of the team's 450 minutes" in words
+    assert good_morning(sqlite_ledger, "", now=NOW)
+    assert not good_morning(sqlite_ledger, "", now=NOW + timedelta(minutes=1))
+
+
+def test_a_morning_after_no_night_says_so(sqlite_ledger: Ledger) -> None:
+    """Silence would look like a mail that got lost."""
+    assert message(sqlite_ledger, "", now=datetime(2026, 11, 24, 8, tzinfo=UTC)).startswith("No night ran.")

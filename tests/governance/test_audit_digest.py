@@ -1,0 +1,100 @@
+"""The weekly audit digest: a page and a file that say what ran, what was denied, who decided what; tampering included."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from overnight.governance import audit_digest
+from overnight.ledger import alerts, reviews
+from overnight.ledger.audit import Actor
+from overnight.ledger.connect import Ledger
+from overnight.ledger.reviews import DecisionRefused
+from overnight.ui import pages
+from tests.conftest import Sandbox
+from tests.support.night import Night, sample
+
+
+@pytest.fixture
+def week(sqlite_ledger: Ledger, queue: Path, vendors: Sandbox) -> Night:
+    """A night, a denial, and decisions by two people."""
+    sample(queue, "email_sms")
+    night = Night(sqlite_ledger, "email_sms")
+    night.run()
+    with sqlite_ledger.read() as conn:
+        rows = [row for row in reviews.entries(conn, night.row()["id"]) if row["state"] == "in_review"]
+    decide(night, rows[0], "ben", decision="approve")
+    decide(night, rows[1], "dana | <b>", decision="rework", reason_code="off_brand_voice", note="too loud")
+    with pytest.raises(DecisionRefused):
+        decide(night, rows[2], "emil", decision="approve")
+    with sqlite_ledger.write() as conn:
+        pages.refused(conn, "email_sms", str(rows[2]["id"]), "This needs the yes of Ben Okafor", user="emil", now=night.clock())
+    return night
+
+
+def decide(night: Night, row: Any, who: str, **form: str) -> None:
+    with night.ledger.write() as conn:
+        pages.decide(
+            conn,
+            night.row()["id"],
+            row["id"],
+            {"output_hash": row["output_hash"], **form},
+            actor=Actor("human", who),
+            now=night.clock(),
+        )
+
+
+def test_the_digest_says_what_ran_was_denied_and_was_decided(week: Night, tmp_path: Path) -> None:
+    """Both files, and a message that names them; nothing a person typed breaks the table."""
+    path, made = audit_digest.write(week.ledger, tmp_path / "audit", now=week.now + timedelta(days=1))
+    words = path.read_text()
+    assert path.name == "2026-W48.md"
+    assert "| email_sms | 1 |" in words
+    assert "| Ben Okafor | email_sms | 1 | 0 | 0 |" in words
+    assert "| dana \\| &lt;b> | email_sms | 0 | 0 | 1 |" in words
+    assert "| email_sms | off_brand_voice | 1 |" in words
+    assert "This needs the yes of Ben Okafor" in words
+    assert "Every chain holds." in words
+    assert json.loads(path.with_suffix(".json").read_text())["problems"] == []
+    assert {head[0] for head in made.heads} >= {"email_sms"}
+    with week.ledger.read() as conn:
+        (row,) = [row for row in alerts.listed(conn) if row["kind"] == "audit_digest"]
+    assert (row["severity"], "1 nights, 1 denials" in row["message"]) == ("info", True)
+
+
+def test_tampering_is_said_by_the_digest_and_it_names_the_row(week: Night, tmp_path: Path) -> None:
+    """The owner of the database took the triggers off and changed who decided."""
+    with week.ledger.engine.begin() as conn:
+        for name in conn.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all():
+            conn.execute(text(f"DROP TRIGGER {name}"))
+        changed = conn.execute(text("SELECT id FROM audit_events WHERE verb = 'decide' ORDER BY id LIMIT 1")).scalar()
+        conn.execute(text("UPDATE audit_events SET actor = 'Nobody' WHERE id = :id"), {"id": changed})
+    path, made = audit_digest.write(week.ledger, tmp_path, now=week.now)
+    assert any(f"audit row {changed} " in problem for problem in made.problems)
+    assert f"PROBLEM: audit row {changed} " in path.read_text()
+    with week.ledger.read() as conn:
+        assert alerts.listed(conn)[0]["severity"] == "critical"
+
+
+def test_the_page_shows_what_its_reader_may_see_and_no_more(week: Night) -> None:
+    """A reader of another workflow finds nothing of this one's."""
+    with week.ledger.read() as conn:
+        mine = pages.audit(conn, ["email_sms"], now=week.now)["digest"]
+        theirs = pages.audit(conn, ["blog_drafts"], now=week.now)["digest"]
+    assert [row["workflow"] for row in mine.nights] == ["email_sms"]
+    assert (list(theirs.nights), list(theirs.denied), list(theirs.reviewers), list(theirs.heads)) == ([], [], [], [])
+
+
+def test_very_fast_approval_and_a_reviewer_unlike_the_others_are_named() -> None:
+    """Edge cases are what a person should look at, with the numbers."""
+    rows = [
+        {"reviewer": "Ada", "workflow": "w", "approve": 40, "edit": 0, "rework": 0, "median_seconds": 3.0},
+        {"reviewer": "Ben", "workflow": "w", "approve": 20, "edit": 10, "rework": 10, "median_seconds": 60.0},
+    ]
+    said = audit_digest._edges(rows, {"w": {"T3": 2, "T4": 1}})
+    assert said[0].startswith("Ada decided 40 items of w in 3 s each")
+    assert "Ada approves 40 of 40" in said[1]
+    assert len(said) == 4
