@@ -9,7 +9,7 @@ from overnight import LaunchTestOperator, by_hand
 @dag(**by_hand("launch_test", workflow=True, items=50))
 def launch_test() -> None:
     """See that the workflow is in test, then run its own Dag with a fair sample of what waits."""
-    conf = LaunchTestOperator(task_id="gate", workflow="{{ params.workflow }}", items="{{ params.items }}")
+    conf = LaunchTestOperator(task_id="gate", workflow="{{ params.workflow }}", items="{{ params.count }}")
     TriggerDagRunOperator(
         task_id="night",
         trigger_dag_id="{{ params.workflow }}",

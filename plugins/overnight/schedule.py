@@ -56,7 +56,7 @@ def by_hand(dag_id: str, *, workflow: bool = False, items: int = 0) -> dict[str,
     if workflow:
         params["workflow"] = Param(workflow_names()[0], enum=workflow_names(), description="whose items")
     if items:
-        params["items"] = Param(items, type="integer", minimum=1, maximum=100, description="how many")
+        params["count"] = Param(items, type="integer", minimum=1, maximum=100, description="how many")
     return {
         "dag_id": dag_id,
         "schedule": None,

@@ -22,13 +22,13 @@ from tests.support.reviewed import NOW
 LOCK = EVENING  # 17:00 in Berlin
 
 
-def ran(ledger: Ledger, at: datetime, *, state: str = "closed", run: str = "scheduled__") -> None:
+def ran(ledger: Ledger, at: datetime, *, state: str = "closed", run: str = "scheduled__", workflow: str = "blog_drafts") -> None:
     """A night that the schedule opened."""
     label = at.date().isoformat()
     with ledger.write() as conn:
         conn.execute(
             insert(nights).values(
-                workflow="blog_drafts", night=label, run_id=f"{run}{label}", state=state, timezone="Europe/Berlin", vendor="a",
+                workflow=workflow, night=label, run_id=f"{run}{label}", state=state, timezone="Europe/Berlin", vendor="a",
                 model="m", surface="page", source="csv", policy_hash="", prompt_version="", cap=1, opened_at=at, start_at=at,
                 cutoff_at=at + timedelta(hours=14), due_at=at + timedelta(hours=15),
             )

@@ -139,7 +139,7 @@ class Deployment:
         self.port, self.state = free_port(), folder / "sandbox.db"
         shutil.copytree(PROJECT / "include", folder / "include")
         policy = folder / "include" / "prompts" / WORKFLOW / "policy.yaml"
-        policy.write_text(policy.read_text().replace("[openai, gemini]", "[anthropic, openai, gemini]"))
+        policy.write_text(policy.read_text().replace("vendors: {openai", "vendors: {anthropic: [public, internal], openai"))
         (folder / "queue" / WORKFLOW).mkdir(parents=True)
         rows = "".join(f"r{n},S,5,Soft fabric number {n % (ROWS - 1)}.\n" for n in range(ROWS))  # one of them twice
         (folder / "queue" / WORKFLOW / "a.csv").write_text("review_id,sku,rating,body\n" + rows)

@@ -24,7 +24,7 @@ from tests.conftest import Sandbox, connect
 from tests.support.night import Night, queue_rows
 
 CORPUS: list[dict[str, str]] = yaml.safe_load((Path(__file__).parents[1] / "support" / "injections.yaml").read_text())
-ALLOWED = {"create", "move", "decide", "refuse"}
+ALLOWED = {"create", "move", "decide", "refuse", "launch", "alert"}
 
 
 @pytest.fixture
