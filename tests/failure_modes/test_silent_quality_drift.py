@@ -1,17 +1,20 @@
 """Failure mode 1: quality drifts in silence. Approval falls a little every night; nobody notices before a customer does."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from overnight.governance import launch
 from overnight.governance.check import check
+from overnight.governance.launch import State
 from overnight.ledger import alerts, measures, postures, reviews, verify
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger
-from overnight.quality import measure, metrics
+from overnight.quality import measure, metrics, ranges
 from overnight.review import exhibit
-from tests.conftest import Sandbox
+from tests.conftest import PROJECT, Sandbox
 from tests.support.night import Night
 from tests.support.reviewed import SYSTEM, bring_home, draft, entries, shown
 
@@ -162,3 +165,26 @@ def test_metrics_are_counted_by_night_version_and_reviewer_and_late_decisions_br
     with sqlite_ledger.read() as conn:
         (row,) = measures.of_workflow(conn, "blog_drafts")
     assert (row["as_is"], row["pending"]) == (2, 1)
+
+
+def test_drift_may_hold_the_next_night_until_a_named_person_lets_it_go_on(
+    sqlite_ledger: Ledger, vendors: Sandbox, queue: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`tightened.hold` in quality.yaml: the next night opens, locks nothing and says why."""
+    folder = tmp_path / "project"
+    shutil.copytree(PROJECT / "include", folder / "include")
+    settings = folder / "include" / "quality.yaml"
+    settings.write_text(settings.read_text().replace("hold: false", "hold: true"))
+    monkeypatch.setenv("OVERNIGHT_PROJECT", str(folder))
+    ranges.quality.cache_clear()
+    try:
+        over, _ = one_night(sqlite_ledger, 0, as_is=8, edit=4)
+    finally:
+        ranges.quality.cache_clear()
+    (alert,) = [row for row in raised(sqlite_ledger) if row["kind"] == "drift"]
+    assert "Its next night is held: it locks nothing until `bin/overnight launch blog_drafts --to live`" in alert["message"]
+    night = Night(sqlite_ledger, "blog_drafts", run_id="tonight", base=over + timedelta(hours=4), now=over + timedelta(hours=4))
+    opened = check(sqlite_ledger, night.task("check"), base=night.base, start="now", now=night.clock())
+    assert (opened["cap"], "it is paused" in opened["cap_why"]) == (0, True)
+    with sqlite_ledger.write() as conn:
+        launch.move(conn, "blog_drafts", State.LIVE, reason="mended", by=Actor("human", "Ada Byron"), now=over)

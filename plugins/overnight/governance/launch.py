@@ -223,6 +223,16 @@ def move(conn: Connection, name: str, to: State, *, reason: str, by: Actor, now:
     launches.put(conn, name, to, reason=reason, versions=current, actor=by, now=now)
 
 
+def hold(conn: Connection, name: str, *, reason: str, by: Actor, now: datetime) -> State | None:
+    """Pause a workflow by a rule; returns the state it goes on in, or None when it is paused already."""
+    row = launches.get(conn, name)
+    state = State(row["state"]) if row is not None else State(brand().launch.start)
+    if state is State.PAUSED:
+        return None
+    move(conn, name, State.PAUSED, reason=reason, by=by, now=now)
+    return state
+
+
 def _refuse_unless_ready(conn: Connection, name: str, state: State, to: State) -> None:
     following = ORDER[ORDER.index(state) + 1]
     if to is not following:

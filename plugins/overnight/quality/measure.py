@@ -16,6 +16,7 @@ from airflow.sdk import BaseOperator
 from overnight.alerts import notifier
 from overnight.brand import brand
 from overnight.clock import first, utcnow
+from overnight.governance import launch
 from overnight.governance import policy as policies
 from overnight.ledger import measures, migrate, postures
 from overnight.ledger.audit import Actor
@@ -118,10 +119,13 @@ def _tighten(ledger: Ledger, night: Night, found: Sequence[Signal], *, actor: Ac
             conn, night["workflow"], tight=True, reason=" ".join(signal.evidence for signal in found)[:2000],
             after_night_id=night["id"], actor=by, now=now,
         )  # fmt: skip
+        paused = quality().tightened.hold and launch.hold(conn, night["workflow"], reason=f"drift: {kinds}", by=by, now=now)
     held = (
         "From tonight the workflow is tightened: a smaller cap, a larger sample, no approval of all at once, until three nights "
         f"are in range or `bin/overnight quality loosen {night['workflow']} --by NAME --reason WHY`."
     )
+    if paused:
+        held += f" Its next night is held: it locks nothing until `bin/overnight launch {night['workflow']} --to {paused}`."
     told = " ".join(f"{signal.evidence} What to do: {signal.action}" for signal in found)
     notifier.raise_alert(  # one trouble, one alert, whatever the number of its signs
         ledger, f"drift:{night['workflow']}:{night['night']}", "drift", night["workflow"], f"{told} {held}", night=night["night"],

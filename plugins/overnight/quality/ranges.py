@@ -69,6 +69,7 @@ class Tightened(_Closed):
     cap_share: float = Field(default=0.5, gt=0, le=1)
     sample_times: int = Field(default=2, ge=1)
     nights_in_range: int = Field(default=3, ge=1)
+    hold: bool = False  # pause the workflow instead: its next night waits for a named person
 
 
 class Quality(_Closed):
