@@ -70,7 +70,8 @@ def test_both_nights_close_and_the_books_balance(running: Running) -> None:
             shown = overview.describe(conn, night)
         assert shown["outcomes"] == {"locked": count, "staged": count, "failed": 0, "carried_over": 0, "inside": 0}
         assert shown["batches"] == {"landed": batches}
-        assert shown["alerts"] == []
+        # The sample holds texts that name a danger or give orders to a machine: somebody hears of them at once.
+        assert {a["kind"] for a in shown["alerts"]} <= {"grave_findings"}
     with running.ledger.read() as conn:
         assert verify.problems(conn) == []
 
