@@ -7,7 +7,7 @@ export PYTHONPATH := $(CURDIR)/plugins$(if $(PYTHONPATH),:$(PYTHONPATH))
 export OVERNIGHT_VENV := $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev night down test lint format lock bench faults people clean
+.PHONY: long help install install-dev night down test lint format lock bench faults people clean
 
 help: ## What can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ down: ## Stop all that `make night` started and remove what it left
 
 test: install-dev lint ## Lint, types and every test (STRICT=1 turns a skip for a missing system part into a failure)
 	@$(BIN)/python -m pytest $(if $(STRICT),--strict-system) $(TEST_ARGS)
+
+long: install-dev ## Tests that take too long for every change, into docs/results/long.txt
+	@mkdir -p docs/results && set -o pipefail && $(BIN)/python -m pytest --long --durations=0 2>&1 | grep -E "^[0-9.]+s call|passed|failed|FAILED" | tee docs/results/long.txt
 
 lint: install-dev ## ruff, ruff format and mypy --strict
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -32,7 +32,17 @@ from overnight.sandbox.server import hosts
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="the long tests, and only they")
     parser.addoption("--strict-system", action="store_true", help="a missing system part fails instead of skipping")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes long runs when it is asked for (`make long`), and only then."""
+    wanted = config.getoption("--long")
+    out = [item for item in items if (item.get_closest_marker("long") is not None) != wanted]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in out]
 
 
 def missing(request: pytest.FixtureRequest, what: str) -> None:

@@ -14,7 +14,7 @@ from overnight.rehearsal import processes
 from overnight.rehearsal.home import Home
 from overnight.workflow import workflow, workflow_names
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.long]
 
 
 def test_all_workflows_close_in_one_evening_and_the_books_balance(tmp_path: Path) -> None:
