@@ -184,3 +184,14 @@ def test_what_was_denied_is_in_the_audit_log(sqlite_ledger: Ledger, monkeypatch:
         (row,) = alerts.listed(conn)
     assert (row["kind"], row["seen"]) == ("task_failed", 2)
     assert "The key is expired." in row["message"]
+
+
+def test_a_dead_channel_does_not_hold_up_the_task_that_speaks(ledger: Ledger, channel: Listener) -> None:
+    """Two refusals, and the others wait for the watchdog's next look."""
+    channel.status = 500
+    for number in range(6):
+        notifier.raise_alert(ledger, f"k{number}", "drift", "blog_drafts", "words", now=NOW)
+    heard = len(channel.heard)
+    assert heard <= 11, "one, and then two for each new alert"
+    channels.send_waiting(ledger, now=NOW)
+    assert len(channel.heard) == heard + channels.ENOUGH

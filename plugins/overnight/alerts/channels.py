@@ -22,6 +22,8 @@ SINCE = timedelta(hours=24)
 STALE = timedelta(minutes=5)
 """After so long, what somebody began to send is sent again: it died on the way."""
 MOST_TRIES = 24
+ENOUGH = 2
+"""Notices a dead channel may refuse before the others wait for the next look."""
 _TAGS = {"good_morning": "morning", "audit_digest": "digest"}
 _TYPES = {"critical": "failure", "error": "failure", "warning": "warning", "info": "info"}
 
@@ -37,7 +39,13 @@ def send_waiting(ledger: Ledger, *, now: datetime) -> int:
         return 0
     with ledger.read() as conn:
         waiting = alerts.to_send(conn, since=now - SINCE, most_tries=MOST_TRIES, stale=now - STALE)
-    return sum(_send(ledger, box, alert, notice, now=now) for alert, notice in waiting)
+    taken = refused = 0
+    for alert, notice in waiting:
+        sent = _send(ledger, box, alert, notice, now=now)
+        taken, refused = taken + (sent is True), refused + (sent is False)
+        if refused >= ENOUGH:
+            break  # a dead channel must not hold up the task that speaks; the watchdog tries again
+    return taken
 
 
 def _box() -> Any:
@@ -60,11 +68,12 @@ def _box() -> Any:
     return box
 
 
-def _send(ledger: Ledger, box: Any, alert: Row, notice: str, *, now: datetime) -> int:
+def _send(ledger: Ledger, box: Any, alert: Row, notice: str, *, now: datetime) -> bool | None:
+    """Whether it was taken; None: somebody else is at it."""
     with ledger.write() as conn:
         claimed = alerts.claim(conn, alert["id"], notice, stale=now - STALE, now=now)
     if claimed is None:
-        return 0
+        return None
     title, body, kind = _words(alert, notice)
     tags = [_TAGS.get(alert["kind"], "alerts"), alert["severity"]]
     error = None
@@ -76,7 +85,7 @@ def _send(ledger: Ledger, box: Any, alert: Row, notice: str, *, now: datetime) -
         error = type(trouble).__name__  # its words may hold the service's address, which is a secret
     with ledger.write() as conn:
         alerts.settle(conn, claimed, error=error, now=now)
-    return 0 if error else 1
+    return error is None
 
 
 def _words(alert: Mapping[str, Any], notice: str) -> tuple[str, str, str]:

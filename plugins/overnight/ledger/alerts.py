@@ -99,6 +99,12 @@ def sends(conn: Connection, alert_id: int) -> dict[str, Row]:
     return {row["notice"]: row for row in conn.execute(query).mappings()}
 
 
+def newest(conn: Connection, kind: str) -> Row | None:
+    """The last alert of a kind."""
+    query = select(alerts).where(alerts.c.kind == kind).order_by(alerts.c.id.desc()).limit(1)
+    return conn.execute(query).mappings().one_or_none()
+
+
 def open_since(conn: Connection, workflow: str, since: datetime) -> list[Row]:
     """A workflow's troubles since then that are not over."""
     query = select(alerts).where(alerts.c.workflow == workflow, alerts.c.last_seen_at >= since, alerts.c.recovered_at.is_(None))

@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 
 from overnight import prompts
 from overnight.governance import audit_digest, launch
+from overnight.ledger import alerts, overview, reviews
 from overnight.ledger import findings as ledger_findings
 from overnight.ledger import nights as ledger_nights
-from overnight.ledger import overview, reviews
 from overnight.ledger.audit import Actor
 from overnight.ledger.errors import LedgerError
 from overnight.review import deciding, exhibit, placement, showing, verdict
@@ -36,7 +36,8 @@ def loose_alerts(conn: Connection) -> list[dict[str, Any]]:
 def audit(conn: Connection, names: Sequence[str], *, now: datetime) -> dict[str, Any]:
     """The week of these workflows, and how far each is on its way to live."""
     return {
-        "digest": audit_digest.digest(conn, now=now, workflows=names),
+        "digest": audit_digest.digest(conn, now=now, workflows=names, verified=False),
+        "verified": alerts.newest(conn, "audit_digest"),
         "launches": [launch.progress(conn, name) for name in names],
     }
 
