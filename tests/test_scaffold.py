@@ -38,6 +38,7 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=900)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     "gift_guides" in str(sorted((PROJECT / "dags").glob("*.py"))), reason="this is the copy that has the eleventh"
 )

@@ -20,7 +20,8 @@ PATTERNS: tuple[Pattern, ...] = ("email", "phone", "card", "iban", "order")
 REGIONS = ("US", "GB", "DE", "FR", "ES", "PL")
 """Where a number without a country code may come from; one with its code is found from anywhere."""
 ORDER = r"(?<![\w-])#?[A-Z]{2,4}-\d{5,10}(?![\w-])"
-_EMAIL = re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)+", re.UNICODE)
+# Only where a run of such characters begins: tried inside it again and again, a long one would take minutes.
+_EMAIL = re.compile(r"(?<![\w.+%'-])[\w.+%'-]+@[\w-]+(?:\.[\w-]+)+", re.UNICODE)
 _DIGITS = re.compile(r"(?<!\d)\d(?:[ .-]?\d){14,18}(?!\d)")  # 13 and 14 digits are article numbers (EAN, GTIN)
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}(?!\w)")
 _TOKEN = re.compile(r"\[([A-Z]+_\d+(?:\.\d+)?)\]")
