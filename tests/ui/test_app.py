@@ -114,3 +114,19 @@ def test_a_decision_comes_back_to_the_page_and_shows_who_and_what(night: Night, 
 def test_a_night_that_is_not_there_is_a_404(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether it never was or may not be seen: the same words."""
     assert client(monkeypatch, Person("ada", decides=True)).get("/review/999").status_code == 404
+
+
+def test_the_audit_page_shows_the_week_a_refusal_and_the_launch_gate(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ran, who decided, what was denied, how far each workflow is; and when the log was verified."""
+    monkeypatch.setattr("overnight.ui.app.utcnow", night.clock)
+    reviewer = client(monkeypatch, Person("ada", decides=True))
+    home = {"sec-fetch-site": "same-origin"}
+    for item in ("1", "99"):
+        reviewer.post("/review/1/decide", data={"item_id": item, "decision": "approve"}, headers=home)
+    page = reviewer.get("/audit")
+    assert page.status_code == 200
+    for words in (
+        "Audit: the last seven days", "The log was not verified yet", "<td>review_sentiment</td>", "<td>Ada Byron</td>",
+        "refuse item 99", "launch workflow review_sentiment: nothing → live", "its first night",
+    ):  # fmt: skip
+        assert words in page.text, words
