@@ -9,10 +9,11 @@ from typing import Any
 
 
 class Listener:
-    """Every request it got; `status` is what it answers."""
+    """Every request it got; `status` is what it answers, `answers` (status, JSON body) come before that, one each."""
 
     def __init__(self) -> None:
         self.status = 200
+        self.answers: list[tuple[int, Any]] = []
         self.heard: list[tuple[str, str, Any]] = []  # method, path, JSON body
 
     @property
@@ -31,11 +32,14 @@ def listening() -> Iterator[tuple[Listener, int]]:
             length = int(self.headers.get("content-length") or 0)
             text = self.rfile.read(length)
             listener.heard.append((self.command, self.path, json.loads(text) if text else None))
-            self.send_response(listener.status)
-            self.send_header("content-length", "0")
+            status, said = listener.answers.pop(0) if listener.answers else (listener.status, None)
+            answer = b"" if said is None else json.dumps(said).encode()
+            self.send_response(status)
+            self.send_header("content-length", str(len(answer)))
             self.end_headers()
+            self.wfile.write(answer)
 
-        do_GET = do_POST = _answer  # noqa: N815 - the names http.server asks for
+        do_GET = do_POST = do_PATCH = _answer  # noqa: N815 - the names http.server asks for
 
         def log_message(self, *_: Any) -> None:
             return

@@ -2,9 +2,15 @@
 
 import time
 from collections.abc import Callable
+from secrets import token_hex
 from typing import Any
 
 import httpx
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
+
+from overnight.clock import utcnow
+
+PATIENCE_S = 60  # how long a 5xx is asked again: an API server on SQLite gives one when its database is busy
 
 
 class NotReady(RuntimeError):
@@ -12,7 +18,7 @@ class NotReady(RuntimeError):
 
 
 class AirflowApi:
-    """One logged-in client."""
+    """One logged-in client. A request whose repetition does no harm is asked again while the answer is a 5xx."""
 
     def __init__(self, url: str, user: str, password: str) -> None:
         self.url = url
@@ -60,28 +66,45 @@ class AirflowApi:
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None, logical_date: str | None = None) -> str:
         """Unpause a Dag and start a run; returns the run's id."""
-        self.http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
-        body = {"logical_date": logical_date, "conf": conf or {}}
-        answer = self.http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body)
-        if not answer.is_success:
-            raise NotReady(f"Airflow did not take a run of {dag_id}: {answer.status_code} {answer.text[:500]}")
-        return str(answer.json()["dag_run_id"])
+        self._ask("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
+        run_id = f"manual__{utcnow().isoformat()}_{token_hex(4)}"  # ours, so that asking twice starts one run
+        body = {"dag_run_id": run_id, "logical_date": logical_date, "conf": conf or {}}
+        answer = self._ask("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body, known=(409,))
+        if (
+            answer.status_code == 409
+            and self._ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", known=(404,)).status_code == 404
+        ):
+            raise NotReady(f"Airflow did not take a run of {dag_id}: {answer.text[:500]}")
+        return run_id
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """A run's state."""
-        return str(self.http.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}").raise_for_status().json()["state"])
+        return str(self._ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}").json()["state"])
 
     def tasks(self, dag_id: str, run_id: str) -> list[tuple[str, int, str]]:
         """A run's tasks as (task id, map index, state)."""
-        answer = self.http.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 200})
-        rows = answer.raise_for_status().json()["task_instances"]
+        rows = self._ask("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 200}).json()[
+            "task_instances"
+        ]
         return [(row["task_id"], row["map_index"], row["state"] or "none") for row in rows]
 
     def clear(self, dag_id: str, run_id: str, task_ids: list[str]) -> None:
         """Clear tasks of a run, and what comes after them, so that they run again."""
         body = {"dry_run": False, "dag_run_id": run_id, "task_ids": task_ids, "only_failed": False,
                 "include_downstream": True, "reset_dag_runs": True}  # fmt: skip
-        self.http.post(f"/api/v2/dags/{dag_id}/clearTaskInstances", json=body).raise_for_status()
+        self._ask("POST", f"/api/v2/dags/{dag_id}/clearTaskInstances", json=body)
+
+    def _ask(self, method: str, path: str, known: tuple[int, ...] = (), **request: Any) -> httpx.Response:
+        asking = Retrying(
+            retry=retry_if_result(lambda answer: answer.status_code >= 500),
+            stop=stop_after_delay(PATIENCE_S),
+            wait=wait_exponential(0.2, max=5),
+            retry_error_callback=lambda state: state.outcome and state.outcome.result(),  # the last answer, with its words
+        )
+        answer = asking(self.http.request, method, path, **request)
+        if not answer.is_success and answer.status_code not in known:
+            raise NotReady(f"Airflow answered {method} {path} with {answer.status_code}: {answer.text[:500]}")
+        return answer
 
 
 def wait_for(condition: Callable[[], bool], timeout_s: float, what: str, every_s: float = 0.5) -> None:
