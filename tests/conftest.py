@@ -193,6 +193,29 @@ def vendors(shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox
     return shared_sandbox
 
 
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A project folder of one's own in force, to be changed (`tests.support.project`)."""
+    from tests.support.project import Project, forget
+
+    made = Project(tmp_path / "project")
+    monkeypatch.setenv("OVERNIGHT_PROJECT", str(made.folder))
+    forget()
+    yield made
+    forget()
+
+
+@pytest.fixture
+def gated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The launch gate as a deployment starts: every workflow in its pilot."""
+    from tests.support.project import forget
+
+    monkeypatch.delenv("OVERNIGHT_LAUNCH")
+    forget()
+    yield
+    forget()
+
+
 def unprivileged() -> pwd.struct_passwd | None:
     """A user without rights, for servers that refuse to run as root."""
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else None

@@ -1,34 +1,27 @@
 """Failure mode 4: launched without a test. A new agent, or a new prompt, meets the whole queue on its first night."""
 
-import shutil
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from overnight.brand import brand
 from overnight.governance import launch
 from overnight.governance.launch import NotReady, State
 from overnight.ledger.connect import Ledger
-from tests.conftest import PROJECT, Sandbox
+from tests.conftest import Sandbox
 from tests.governance.test_launch import ADA, measured, put, reviews
 from tests.support.night import EVENING, Night, queue_rows
+from tests.support.project import Project
 from tests.support.reviewed import NOW
 
 NAME = "review_sentiment"
 
 
-@pytest.fixture(autouse=True)
-def gated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.delenv("OVERNIGHT_LAUNCH")
-    brand.cache_clear()
-    yield
-    brand.cache_clear()
+pytestmark = pytest.mark.usefixtures("gated")
 
 
 def test_an_untested_agent_meets_ten_items_and_a_changed_one_is_tested_again(
-    sqlite_ledger: Ledger, queue: Path, vendors: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sqlite_ledger: Ledger, queue: Path, vendors: Sandbox, project: Project
 ) -> None:
     """The first night of a new workflow, and of a live one whose prompt was changed at noon, hold ten of sixty; nobody can wave
     it on before a test of 50 was passed.
@@ -41,11 +34,7 @@ def test_an_untested_agent_meets_ten_items_and_a_changed_one_is_tested_again(
         launch.move(conn, NAME, State.LIVE, reason="the campaign is tomorrow", by=ADA, now=NOW)
 
     put(sqlite_ledger, State.LIVE)
-    folder = tmp_path / "changed"
-    shutil.copytree(PROJECT / "include", folder / "include")
-    prompt = folder / "include" / "prompts" / NAME / "system.md.j2"
-    prompt.write_text(prompt.read_text() + "\nAlways say positive.\n")
-    monkeypatch.setenv("OVERNIGHT_PROJECT", str(folder))
+    project.append(f"prompts/{NAME}/system.md.j2", "\nAlways say positive.\n")
     tomorrow = EVENING + timedelta(days=1)
     second = Night(sqlite_ledger, NAME, "manual__2", base=tomorrow, now=tomorrow)
     second.run()

@@ -1,6 +1,5 @@
 """Failure mode 1: quality drifts in silence. Approval falls a little every night; nobody notices before a customer does."""
 
-import shutil
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,10 +11,11 @@ from overnight.governance.launch import State
 from overnight.ledger import alerts, measures, postures, reviews, verify
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger
-from overnight.quality import measure, metrics, ranges
+from overnight.quality import measure, metrics
 from overnight.review import exhibit
-from tests.conftest import PROJECT, Sandbox
+from tests.conftest import Sandbox
 from tests.support.night import Night
+from tests.support.project import Project
 from tests.support.reviewed import SYSTEM, bring_home, draft, entries, shown
 
 FIRST = datetime(2026, 10, 1, 6, 30, tzinfo=UTC)  # 08:30 in Berlin
@@ -168,19 +168,11 @@ def test_metrics_are_counted_by_night_version_and_reviewer_and_late_decisions_br
 
 
 def test_drift_may_hold_the_next_night_until_a_named_person_lets_it_go_on(
-    sqlite_ledger: Ledger, vendors: Sandbox, queue: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    sqlite_ledger: Ledger, vendors: Sandbox, queue: Any, project: Project
 ) -> None:
     """`tightened.hold` in quality.yaml: the next night opens, locks nothing and says why."""
-    folder = tmp_path / "project"
-    shutil.copytree(PROJECT / "include", folder / "include")
-    settings = folder / "include" / "quality.yaml"
-    settings.write_text(settings.read_text().replace("hold: false", "hold: true"))
-    monkeypatch.setenv("OVERNIGHT_PROJECT", str(folder))
-    ranges.quality.cache_clear()
-    try:
-        over, _ = one_night(sqlite_ledger, 0, as_is=8, edit=4)
-    finally:
-        ranges.quality.cache_clear()
+    project.edit("quality.yaml", lambda quality: quality["tightened"].update(hold=True))
+    over, _ = one_night(sqlite_ledger, 0, as_is=8, edit=4)
     (alert,) = [row for row in raised(sqlite_ledger) if row["kind"] == "drift"]
     assert "Its next night is held: it locks nothing until `bin/overnight launch blog_drafts --to live`" in alert["message"]
     night = Night(sqlite_ledger, "blog_drafts", run_id="tonight", base=over + timedelta(hours=4), now=over + timedelta(hours=4))

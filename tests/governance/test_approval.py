@@ -1,12 +1,10 @@
 """Who must say yes: the tier of each item, and whose yes is enough, on every surface alike."""
 
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from sqlalchemy import select
 
 from overnight.governance import approval as approvals
@@ -23,8 +21,9 @@ from overnight.review import exhibit
 from overnight.team import Team, team
 from overnight.ui import pages
 from overnight.workflow import Finding, Severity
-from tests.conftest import PROJECT, Sandbox
+from tests.conftest import Sandbox
 from tests.support.night import Night, sample
+from tests.support.project import Project
 from tests.support.reviewed import NOW, draft, entries, shown
 
 PEOPLE = Team.model_validate(
@@ -154,20 +153,9 @@ def test_a_first_yes_to_an_older_draft_counts_for_nothing(ledger: Ledger) -> Non
         assert reviews.assents_to(conn, {**item, "output_hash": "f" * 64}) == []
 
 
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workflow: str, **changes: Any) -> None:
-    """A project whose policy of one workflow is changed."""
-    folder = tmp_path / "project"
-    shutil.copytree(PROJECT / "include", folder / "include")
-    path = folder / "include" / "prompts" / workflow / "policy.yaml"
-    policy = yaml.safe_load(path.read_text())
-    policy["approval"] |= changes
-    path.write_text(yaml.safe_dump(policy))
-    monkeypatch.setenv("OVERNIGHT_PROJECT", str(folder))
-
-
-def test_a_policy_may_want_named_approvers_logged_in(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_policy_may_want_named_approvers_logged_in(ledger: Ledger, project: Project) -> None:
     """In a sheet a name is what somebody typed; the page knows who is logged in."""
-    project(tmp_path, monkeypatch, "blog_drafts", signed_in=True)
+    project.policy("blog_drafts", lambda policy: policy["approval"].update(signed_in=True))
     _, night = shown(ledger, "page", [draft(1)], tiers=["T2"])
     (item,) = entries(ledger, night)
     from overnight.review import deciding
@@ -179,10 +167,10 @@ def test_a_policy_may_want_named_approvers_logged_in(ledger: Ledger, tmp_path: P
 
 
 def test_a_policy_that_names_nobody_we_know_stops_the_night_before_the_lock(
-    sqlite_ledger: Ledger, queue: Path, vendors: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sqlite_ledger: Ledger, queue: Path, vendors: Sandbox, project: Project
 ) -> None:
     """A yes that is due and nobody's to give would be found out at nine in the morning."""
-    project(tmp_path, monkeypatch, "email_sms", approvers=["legal"], owners=[])
+    project.policy("email_sms", lambda policy: policy["approval"].update(approvers=["legal"], owners=[]))
     with pytest.raises(CheckFailed, match="(?s)legal as approvers.*nothing could be approved") as caught:
         Night(sqlite_ledger, "email_sms").check()
     assert "Nothing was locked" in str(caught.value)

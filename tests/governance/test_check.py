@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from overnight.governance import policy
 from overnight.governance.check import CheckFailed
 from overnight.governance.policy import Denied, Policy, PolicyError
 from overnight.ledger.connect import Ledger
 from overnight.workflow import workflow_names
-from tests.conftest import PROJECT, Sandbox, closed_port, connect
+from tests.conftest import Sandbox, closed_port, connect
 from tests.support.night import Night
+from tests.support.project import Project
 
 ROW = "review_id,sku,rating,body\nr1,S,5,Soft fabric.\n"
 
@@ -59,17 +59,6 @@ def test_what_a_policy_does_not_name_is_denied() -> None:
         empty.allow("submit_batch")
 
 
-def other_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict) -> None:  # type: ignore[type-arg]
-    """A project whose review_sentiment policy differs."""
-    import shutil
-
-    shutil.copytree(PROJECT / "include", tmp_path / "project" / "include")
-    path = tmp_path / "project" / "include" / "prompts" / "review_sentiment" / "policy.yaml"
-    loaded = yaml.safe_load(path.read_text())
-    path.write_text(yaml.safe_dump({**loaded, **change}))
-    monkeypatch.setenv("OVERNIGHT_PROJECT", str(tmp_path / "project"))
-
-
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -79,18 +68,20 @@ def other_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict)
     ],
 )
 def test_a_policy_that_does_not_cover_the_workflow_stops_the_night(
-    sqlite_ledger: Ledger, queue: Path, vendors: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    sqlite_ledger: Ledger, queue: Path, vendors: Sandbox, project: Project,
     change: dict, words: str,  # type: ignore[type-arg]
 ) -> None:  # fmt: skip
     """Vendor, source, fields and ceilings are checked in code, not in the prompt."""
-    other_project(tmp_path, monkeypatch, change)
+    project.policy("review_sentiment", lambda policy: policy.update(change))
     with pytest.raises(CheckFailed, match=words):
         Night(sqlite_ledger, "review_sentiment").check()
 
 
-def test_a_missing_broken_or_borrowed_policy_denies_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_broken_or_borrowed_policy_denies_everything(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No file, an unknown key, another agent's file."""
-    other_project(tmp_path, monkeypatch, {"agent": "blog_drafts"})
+    project.policy("review_sentiment", lambda policy: policy.update(agent="blog_drafts"))
     with pytest.raises(PolicyError, match="is for agent 'blog_drafts'"):
         policy.load("review_sentiment")
     policy.path_of("review_sentiment").write_text("version: 1\nsurprise: yes\n")

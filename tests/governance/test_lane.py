@@ -1,25 +1,16 @@
 """One agent, one lane: what answers customers by day is not lent to a night."""
 
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from overnight.brand import brand
 from overnight.governance.check import CheckFailed
 from overnight.ledger.connect import Ledger
-from tests.conftest import PROJECT, Sandbox
+from tests.conftest import Sandbox
 from tests.support.night import Night
-
-
-@pytest.fixture(autouse=True)
-def fresh_brand() -> Iterator[None]:
-    yield
-    brand.cache_clear()
+from tests.support.project import Project
 
 
 @pytest.mark.parametrize(("live", "words"), [
@@ -28,18 +19,10 @@ def fresh_brand() -> Iterator[None]:
     ({"agents": ["review_sentiment"]}, "The agent 'review_sentiment' is used for live work"),
 ])  # fmt: skip
 def test_what_the_brand_uses_live_is_refused_to_a_night(
-    live: dict[str, Any], words: str, sqlite_ledger: Ledger, queue: Path, vendors: Sandbox, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    live: dict[str, Any], words: str, sqlite_ledger: Ledger, queue: Path, vendors: Sandbox, project: Project,
 ) -> None:  # fmt: skip
     """At 17:00, with the reason, before anything is locked."""
-    folder = tmp_path / "project"
-    shutil.copytree(PROJECT / "include", folder / "include")
-    path = folder / "include" / "brand.yaml"
-    settings = yaml.safe_load(path.read_text())
-    settings["live"] = live
-    path.write_text(yaml.safe_dump(settings))
-    monkeypatch.setenv("OVERNIGHT_PROJECT", str(folder))
-    brand.cache_clear()
+    project.edit("brand.yaml", lambda brand: brand.update(live=live))
     with pytest.raises(CheckFailed, match=words) as caught:
         Night(sqlite_ledger, "review_sentiment").check()
     assert "Nothing was locked" in str(caught.value)

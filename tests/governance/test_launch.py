@@ -1,7 +1,5 @@
 """The launch gate: a workflow comes to its full size by what it showed, and falls back when it changes."""
 
-import shutil
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from overnight.brand import LaunchSettings, brand
+from overnight.brand import LaunchSettings
 from overnight.governance import launch
 from overnight.governance.check import CheckFailed
 from overnight.governance.launch import NotReady, State, needed, pass_probability, passes
@@ -24,21 +22,16 @@ from overnight.ledger.tables import items, nights
 from overnight.queues import intake
 from overnight.rates import wilson
 from overnight.workflow import workflow
-from tests.conftest import PROJECT, Sandbox
+from tests.conftest import Sandbox
 from tests.support.night import EVENING, Night, queue_rows
+from tests.support.project import Project
 from tests.support.reviewed import NOW
 
 ADA = Actor("human", "Ada Byron")
 NAME = "review_sentiment"
 
 
-@pytest.fixture(autouse=True)
-def gated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As a deployment starts: everything in its pilot."""
-    monkeypatch.delenv("OVERNIGHT_LAUNCH")
-    brand.cache_clear()
-    yield
-    brand.cache_clear()
+pytestmark = pytest.mark.usefixtures("gated")
 
 
 def reviews(count: int) -> list[dict[str, Any]]:
@@ -181,24 +174,15 @@ def test_a_paused_workflow_goes_on_where_it_was_and_not_further(sqlite_ledger: L
     assert state_of(sqlite_ledger)["state"] == "early"
 
 
-def changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    """A project in which a prompt or a policy was changed since."""
-    folder = tmp_path / "changed"
-    shutil.copytree(PROJECT / "include", folder / "include")
-    file = folder / "include" / "prompts" / NAME / ("policy.yaml" if what == "policy" else "system.md.j2")
-    file.write_text(file.read_text() + ("\n# looser\n" if what == "policy" else "\nBe kinder.\n"))
-    monkeypatch.setenv("OVERNIGHT_PROJECT", str(folder))
-
-
 @pytest.mark.parametrize(("what", "state", "cap"), [("prompt", "test", 10), ("policy", "early", 25)])
 def test_a_new_prompt_or_policy_arms_the_gate_again(
-    what: str, state: str, cap: int, sqlite_ledger: Ledger, queue: Path, vendors: Sandbox, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    what: str, state: str, cap: int, sqlite_ledger: Ledger, queue: Path, vendors: Sandbox, project: Project,
 ) -> None:  # fmt: skip
     """The next night is small again, the log says why, and a second night does not fall further."""
     put(sqlite_ledger, State.LIVE)
     assert Night(sqlite_ledger, NAME, "run-1").check()["cap"] == 5000
-    changed(tmp_path, monkeypatch, what)
+    file, more = {"prompt": ("system.md.j2", "\nBe kinder.\n"), "policy": ("policy.yaml", "\n# looser\n")}[what]
+    project.append(f"prompts/{NAME}/{file}", more)
     for run, base in (("run-2", EVENING + timedelta(days=1)), ("run-3", EVENING + timedelta(days=2))):
         assert Night(sqlite_ledger, NAME, run, base=base, now=base).check()["cap"] == cap
         assert state_of(sqlite_ledger)["state"] == state

@@ -25,8 +25,8 @@ from overnight.rehearsal import night as rehearsal
 from overnight.rehearsal import processes
 from overnight.rehearsal.airflow_api import AirflowApi, wait_for
 from overnight.rehearsal.home import Home
-from tests.conftest import PROJECT
 from tests.support.listener import Listener, listening
+from tests.support.project import Project
 from tests.support.reviewed import draft, entries, shown
 
 pytestmark = pytest.mark.airflow
@@ -69,16 +69,14 @@ class Running:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     before = dict(os.environ)
     home = Home(tmp_path_factory.mktemp("modes") / "home")
-    project = tmp_path_factory.mktemp("project")
-    shutil.copytree(PROJECT / "include", project / "include")
-    (project / "include" / "team.yaml").write_text(yaml.safe_dump(TEAM))
-    settings = yaml.safe_load((project / "include" / "brand.yaml").read_text())
-    (project / "include" / "brand.yaml").write_text(yaml.safe_dump({**settings, "live": {"agents": ["shopify_pages"]}}))
+    project = Project(tmp_path_factory.mktemp("modes") / "project")
+    project.write("team.yaml", yaml.safe_dump(TEAM))
+    project.edit("brand.yaml", lambda brand: brand.update(live={"agents": ["shopify_pages"]}))
     with listening() as (channel, port):
         apprise = {"conn_type": "apprise", "extra": {"config": [{"path": f"json://127.0.0.1:{port}/hook"}]}}
         try:
             api, _ = rehearsal.start(Console(), home, batch_seconds=1, settings={
-                "OVERNIGHT_LAUNCH": "", "OVERNIGHT_PROJECT": str(project), "AIRFLOW_CONN_OVERNIGHT_ALERTS": json.dumps(apprise),
+                "OVERNIGHT_LAUNCH": "", "OVERNIGHT_PROJECT": str(project.folder), "AIRFLOW_CONN_OVERNIGHT_ALERTS": json.dumps(apprise),
                 "OVERNIGHT_HEARTBEAT_FILE": str(home.root / "beat"), "OVERNIGHT_AUDIT_DIR": str(home.root / "audit"),
                 "OVERNIGHT_TIMEZONE": f"Etc/GMT{utcnow().hour - 12:+d}",  # noon, wherever it is noon: no lock is near
             })  # fmt: skip

@@ -1,13 +1,11 @@
 """What repeats in reasons and edits is proposed, a person decides, and a replay tells help from harm before."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from overnight import prompts
-from overnight.brand import brand
 from overnight.ledger import lessons as taught
 from overnight.ledger import reviews, verify
 from overnight.ledger.audit import Actor
@@ -17,17 +15,8 @@ from overnight.quality.lessons import LessonRefused
 from overnight.workflow import workflow
 from tests.conftest import PROJECT, Sandbox
 from tests.support.night import Night, paid_twice
+from tests.support.project import Project
 from tests.support.reviewed import NOW, SYSTEM, bring_home, draft, entries, shown
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project folder of one's own, so that adopting a lesson changes no file of this checkout."""
-    shutil.copytree(PROJECT / "include", tmp_path / "project" / "include")
-    monkeypatch.setenv("OVERNIGHT_PROJECT", str(tmp_path / "project"))
-    brand.cache_clear()
-    yield tmp_path / "project"
-    brand.cache_clear()
 
 
 def decide(ledger: Ledger, night: Any, item: Any, **row: Any) -> None:
@@ -36,7 +25,7 @@ def decide(ledger: Ledger, night: Any, item: Any, **row: Any) -> None:
         reviews.decide(conn, night["id"], item["id"], decision, actor=Actor("human", "ada"), now=NOW)
 
 
-def test_three_items_make_a_pattern_and_two_do_not(ledger: Ledger, project: Path) -> None:
+def test_three_items_make_a_pattern_and_two_do_not(ledger: Ledger, project: Project) -> None:
     """A reason code that keeps coming back, and a phrase that reviewers keep taking out; each proposed once."""
     _, night = shown(ledger, "page", [draft(n, words="It is a game changer.") for n in range(5)])
     items = entries(ledger, night)
@@ -55,7 +44,7 @@ def test_three_items_make_a_pattern_and_two_do_not(ledger: Ledger, project: Path
     assert (lesson["state"], len(lesson["evidence"])) == ("proposed", 3)
 
 
-def test_only_a_persons_yes_changes_the_prompt_and_it_is_a_new_version(ledger: Ledger, project: Path) -> None:
+def test_only_a_persons_yes_changes_the_prompt_and_it_is_a_new_version(ledger: Ledger, project: Project) -> None:
     """Adopted, the rule stands in lessons.md and in every request; adopting twice and dismissing after are refused."""
     _, night = shown(ledger, "page", [draft(n) for n in range(3)])
     for item in entries(ledger, night):
@@ -85,7 +74,7 @@ def test_only_a_persons_yes_changes_the_prompt_and_it_is_a_new_version(ledger: L
 
 
 def test_a_replay_tells_the_lesson_that_helps_from_the_one_that_harms_and_the_one_that_does_nothing(
-    sqlite_ledger: Ledger, project: Path, queue: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    sqlite_ledger: Ledger, project: Project, queue: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Past edited drafts are asked for again with and without each rule; nothing is paid twice, and no queue sees them."""
     from tests.conftest import connect
@@ -128,7 +117,7 @@ def test_a_replay_tells_the_lesson_that_helps_from_the_one_that_harms_and_the_on
         assert verify.problems(conn) == []
 
 
-def test_too_few_edits_buy_nothing(sqlite_ledger: Ledger, project: Path) -> None:
+def test_too_few_edits_buy_nothing(sqlite_ledger: Ledger, project: Project) -> None:
     """The words say how many there are and how many are needed."""
     _, night = shown(sqlite_ledger, "page", [draft(0)])
     with sqlite_ledger.write() as conn:

@@ -1,0 +1,116 @@
+"""What comes late or twice: batches that never settle, rows that moved on, two runs of one task."""
+
+from pathlib import Path
+
+import pytest
+
+from overnight.batches.vendor import vendor_class
+from overnight.batches.waits import Wait
+from overnight.ledger import batches
+from overnight.ledger.connect import Ledger
+from overnight.ledger.errors import LedgerError
+from tests.batches.paying import finish, opened, requests_at, reviews, spoil
+from tests.conftest import Sandbox
+from tests.support.night import Night, paid_twice, queue_file, wait_ended
+
+
+def test_a_batch_that_its_vendor_never_settles_is_a_persons_to_give_up(ledger: Ledger, queue: Path, told: Sandbox) -> None:
+    """Its items are held for as long as nobody decides; released, they are bought by the next night, and the log says by whom."""
+    queue_file(queue, "review_sentiment", "a.csv", reviews(2))
+    night = opened(ledger)
+    job = night.job(night.planned[0])
+    job.submit(now=night.clock)
+    with pytest.raises(LedgerError, match="cannot be released"), ledger.write() as conn:
+        batches.release(conn, job.batch["key"], by="Ada", reason="x", now=night.clock())
+    job.carry_over_in_doubt(now=night.clock)
+    night.validate()
+    night.export()
+    with ledger.write() as conn:
+        assert [row["key"] for row in batches.doubts(conn)] == [job.batch["key"]]
+        assert batches.release(conn, job.batch["key"], by="Ada", reason="the vendor lost it", now=night.clock()) == 2
+        assert batches.doubts(conn) == []
+    later = Night(ledger, "review_sentiment", run_id="manual__2", now=night.now)
+    later.check()
+    later.drain()
+    assert finish(later)["staged"] == 2
+    assert told.creates() == 2
+
+
+def test_a_late_result_for_a_row_that_was_changed_meanwhile_is_kept_and_moves_nothing(
+    sqlite_ledger: Ledger, queue: Path, told: Sandbox
+) -> None:
+    """The row's newer self is what people want; the old answer was paid for and stays on record."""
+    queue_file(queue, "review_sentiment", "a.csv", reviews(2))
+    night = opened(sqlite_ledger)
+    job = night.job(night.planned[0])
+    job.submit(now=night.clock)
+    job.carry_over_in_doubt(now=night.clock)
+    night.validate()
+    night.export()
+    queue_file(queue, "review_sentiment", "a.csv", reviews(2).replace("number 1.", "number 1 and later I changed my mind."))
+    later = Night(sqlite_ledger, "review_sentiment", run_id="manual__2", now=night.now)
+    later.check()
+    later.drain()
+    assert finish(later) == {"locked": 2, "staged": 2, "failed": 0, "carried_over": 0}
+    assert len(requests_at(told)) == 2
+
+
+def test_a_night_validated_in_the_middle_of_a_landing_buys_nothing_again(
+    sqlite_ledger: Ledger, queue: Path, told: Sandbox
+) -> None:
+    """Somebody marks the task a success while it lands: the next night takes what is there and lands the rest."""
+    import asyncio
+
+    from overnight.batches.land import Landing
+
+    queue_file(queue, "review_sentiment", "a.csv", reviews(6))
+    night = opened(sqlite_ledger, pack=1, reuse=False)
+    job = night.job(night.planned[0])
+    job.submit(now=night.clock)
+    wait_ended("openai", job.batch["vendor_batch_id"])
+    job.ended(now=night.clock)
+    job._keep(*asyncio.run(job._download()))
+    half = Landing(sqlite_ledger, job.task.workflow, vendor_class("openai"), job.batch, job.task.actor)
+    half._write({r.custom_id: r for r in list(half._results(job.batch["raw_path"]))[:3]}, now=night.clock())
+    night.validate()
+    assert night.export() == {"locked": 6, "staged": 0, "failed": 0, "carried_over": 6}
+    later = Night(sqlite_ledger, "review_sentiment", run_id="manual__2", now=night.now, change={"pack": 1, "reuse": False})
+    later.check()
+    later.drain()
+    assert finish(later) == {"locked": 6, "staged": 6, "failed": 0, "carried_over": 0}
+    assert told.creates() == 1
+    assert paid_twice(told) == []
+
+
+def test_what_was_wrong_with_a_repaired_answer_is_not_shown_beside_the_good_one(
+    sqlite_ledger: Ledger, queue: Path, told: Sandbox
+) -> None:
+    """Findings belong to an answer: the reviewer sees those of the one that counts."""
+    from overnight.ledger import findings
+
+    queue_file(queue, "review_sentiment", "a.csv", reviews(2))
+    night = opened(sqlite_ledger, pack=1)
+    job = night.job(night.planned[0])
+    job.submit(now=night.clock)
+    wait_ended("openai", job.batch["vendor_batch_id"])
+    job.ended(now=night.clock)
+    spoil(night, job, '"quote": "Soft fabric number 1."', '"quote": "Hard fabric number 1."')
+    assert finish(night)["staged"] == 2
+    with sqlite_ledger.read() as conn:
+        rules = {row["rule"] for rows in findings.of_night(conn, night.row()["id"]).values() for row in rows}
+        history = {row[0] for row in conn.exec_driver_sql("SELECT rule FROM findings")}
+    assert "quotes_are_verbatim" in history
+    assert "quotes_are_verbatim" not in rules
+
+
+def test_two_runs_of_one_task_at_once_send_one_batch(ledger: Ledger, queue: Path, told: Sandbox) -> None:
+    """Both saw it planned; the ledger lets one of them through, and the other waits."""
+    queue_file(queue, "review_sentiment", "a.csv", reviews(2))
+    night = opened(ledger)
+    one, other = night.job(night.planned[0]), night.job(night.planned[0])
+    one.submit(now=night.clock)
+    wait = other.submit(now=night.clock)
+    assert isinstance(wait, Wait)
+    assert "another run of this task" in wait.why
+    assert told.creates() == 1
+    assert finish(night)["staged"] == 2
