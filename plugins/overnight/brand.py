@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from overnight import settings
 
 
 class LaunchSettings(BaseModel):
@@ -87,10 +88,10 @@ def data_dir(workflow: str) -> Path:
 @lru_cache(maxsize=1)
 def brand() -> Brand:
     """The brand of this deployment; OVERNIGHT_TIMEZONE, _SOURCE, _SURFACE and _LAUNCH (a first state) override."""
-    settings: dict[str, Any] = yaml.safe_load((include_dir() / "brand.yaml").read_text(encoding="utf-8"))
+    over: dict[str, Any] = {}
     for name in ("timezone", "source", "surface"):
         if value := os.environ.get(f"OVERNIGHT_{name.upper()}"):
-            settings[name] = value
+            over[name] = value
     if value := os.environ.get("OVERNIGHT_LAUNCH"):
-        settings["launch"] = {**(settings.get("launch") or {}), "start": value}
-    return Brand.model_validate(settings)
+        over["launch"] = {"start": value}
+    return settings.load(include_dir() / "brand.yaml", Brand, over)

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from overnight import settings
 from overnight.brand import include_dir
 
 ANY = "*"
@@ -104,12 +104,12 @@ def team() -> Team:
     """The team as its file says now: who joined at noon may say yes at five past.
 
     Raises:
-        ValueError: the file says something that cannot be.
+        SettingsError: the file is missing, or says something that cannot be.
     """
     path = team_file()
-    return _read(path, path.stat().st_mtime_ns)
+    return _read(path, path.stat().st_mtime_ns if path.exists() else 0)
 
 
 @lru_cache(maxsize=4)
 def _read(path: Path, _changed: int) -> Team:
-    return Team.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    return settings.load(path, Team)

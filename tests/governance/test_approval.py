@@ -166,6 +166,20 @@ def test_a_policy_may_want_named_approvers_logged_in(ledger: Ledger, project: Pr
     assert decide(ledger, night, item, "dana", decision="approve") == "approved"
 
 
+def test_while_the_teams_file_cannot_be_read_nobody_decides_and_everybody_is_told(ledger: Ledger, project: Project) -> None:
+    """Who is who is not known then; the review says so instead of breaking, and takes decisions again once the file is whole."""
+    _, night = shown(ledger, "page", [draft(1)], tiers=["T2"])
+    (item,) = entries(ledger, night)
+    whole = (project.include / "team.yaml").read_text()
+    project.write("team.yaml", "people: 5")
+    with pytest.raises(DecisionRefused, match=r"team\.yaml: people: .*Nothing was decided"):
+        decide(ledger, night, item, "dana", decision="approve")
+    with ledger.read() as conn:
+        assert "nobody, while the policy or the team cannot be read" in exhibit.build(conn, night).entries[0].checks
+    project.write("team.yaml", whole)
+    assert decide(ledger, night, item, "dana", decision="approve") == "approved"
+
+
 def test_a_policy_that_names_nobody_we_know_stops_the_night_before_the_lock(
     sqlite_ledger: Ledger, queue: Path, vendors: Sandbox, project: Project
 ) -> None:

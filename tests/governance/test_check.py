@@ -77,6 +77,30 @@ def test_a_policy_that_does_not_cover_the_workflow_stops_the_night(
         Night(sqlite_ledger, "review_sentiment").check()
 
 
+@pytest.mark.parametrize(
+    ("path", "text", "words"),
+    [
+        ("team.yaml", "people: [{name: Ada, minuets: 60}]", r"team\.yaml: people\.0\.minuets: Extra inputs"),
+        ("team.yaml", "people: [", r"team\.yaml cannot be read"),
+        ("team.yaml", None, r"team\.yaml is not there"),
+        ("quality.yaml", "tightened: {cap_share: 2}", r"quality\.yaml: tightened\.cap_share"),
+    ],
+)
+def test_a_settings_file_with_a_slip_is_told_with_the_other_troubles(
+    sqlite_ledger: Ledger, queue: Path, vendors: Sandbox, project: Project, path: str, text: str | None, words: str
+) -> None:
+    """The file, the place in it and what to do, at 17:00 and not when reviewers come."""
+    if text is None:
+        (project.include / path).unlink()
+    else:
+        project.write(path, text)
+    (queue / "review_sentiment").rmdir()
+    with pytest.raises(CheckFailed, match=f"(?s){words}.*Mend|{words}.*Put it back") as caught:
+        Night(sqlite_ledger, "review_sentiment").check()
+    assert "queue folder" in str(caught.value)
+    assert "Nothing was locked" in str(caught.value)
+
+
 def test_a_missing_broken_or_borrowed_policy_denies_everything(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

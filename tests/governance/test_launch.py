@@ -12,8 +12,7 @@ from overnight.brand import LaunchSettings
 from overnight.governance import launch
 from overnight.governance.check import CheckFailed
 from overnight.governance.launch import NotReady, State, needed, pass_probability, passes
-from overnight.governance.launch_test import TestRefused as NotInTest
-from overnight.governance.launch_test import prepare
+from overnight.governance.launch_test import NotInTest, prepare
 from overnight.ledger import audit, launches
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger

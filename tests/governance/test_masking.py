@@ -112,9 +112,12 @@ def test_a_text_that_looks_like_a_pattern_is_text() -> None:
 
 
 @pytest.mark.parametrize("text", ["x" * 200_000, "1" * 50_000, "a@" * 20_000, "DE00 " * 10_000, "Anna " * 20_000])
-def test_a_long_text_is_masked_in_reasonable_time(text: str) -> None:
-    """No pattern goes back and forth over a text that somebody made for that."""
-    Masker({"name": "Anna Maria Kowalska"}).hide(text)
+def test_a_text_made_to_be_slow_is_masked_and_comes_back(text: str) -> None:
+    """What the time is, `make bench` says (`benchmarks/masking.py`); here nothing is lost of it, and no name is left in it."""
+    masker = Masker({"name": "Anna Maria Kowalska"})
+    hidden = masker.hide(text)
+    assert "Anna" not in hidden
+    assert reveal(hidden, masker.masks) == text
 
 
 def measured() -> dict[str, dict[str, Any]]:

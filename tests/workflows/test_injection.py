@@ -12,13 +12,14 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from overnight import prompts
-from overnight.ledger import findings
+from overnight.ledger import alerts, findings, tables
 from overnight.ledger.connect import Ledger
 from overnight.ledger.tables import audit_events, decisions, items, requests
 from overnight.validation import lexicon, rules
+from overnight.validation.validate import GRAVE
 from overnight.workflow import workflow
 from tests.conftest import Sandbox, connect
 from tests.support.night import Night, queue_rows
@@ -128,6 +129,28 @@ def test_no_review_changes_another_review_or_the_schema_of_its_own_label(
     staged_attackers = {key for key in under_attack if key.startswith("x")}
     assert staged_attackers <= marked, "a staged attacker is not put first"
     _nothing_was_done(sqlite_ledger, "review_sentiment", under_attack)
+    _somebody_is_told(sqlite_ledger, night, found)
+
+
+def _somebody_is_told(ledger: Ledger, night: Night, found: dict[int, Any]) -> None:
+    """Every grave finding is in the alert, those of items that failed with it too; a kill before it was said loses nothing."""
+    expected: dict[str, set[int]] = {}
+    for item_id, listed in found.items():
+        for rule in {f["rule"] for f in listed} & set(GRAVE):
+            expected.setdefault(GRAVE[rule], set()).add(item_id)
+    assert len(expected) > 1, "the corpus makes no answer fail with a grave rule"
+
+    def told() -> str:
+        with ledger.read() as conn:
+            (alert,) = [row for row in alerts.listed(conn) if row["kind"] == "grave_findings"]
+        return str(alert["message"])
+
+    said = told()
+    assert all(f"{what}: {len(ids)} item" in said for what, ids in expected.items())
+    with ledger.write() as conn:
+        conn.execute(delete(tables.alerts))
+    night.validate()
+    assert told() == said
 
 
 def _nothing_was_done(ledger: Ledger, name: str, staged: dict[str, Any]) -> None:

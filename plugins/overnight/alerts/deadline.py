@@ -69,7 +69,7 @@ async def not_exported(workflow: str, context: dict[str, Any]) -> str:
 
 
 def _raise(workflow: str, run_id: str, due: str, now: datetime) -> str:
-    from overnight.alerts.notifier import night_alert
+    from overnight.alerts import notifier
     from overnight.ledger import migrate, nights
     from overnight.ledger.connect import open_ledger
 
@@ -81,9 +81,5 @@ def _raise(workflow: str, run_id: str, due: str, now: datetime) -> str:
         return "exported after all"
     label = night["night"] if night is not None else ""
     state = night["state"] if night is not None else "not opened"
-    message = (
-        f"Not exported by {due}: the night is {state}. Reviewers will find nothing new. Look at the run's tasks; clearing "
-        "a failed one goes on from where it stopped and buys nothing twice."
-    )
-    new = night_alert(ledger, "not_exported", workflow, label, run_id, message, now=now)
+    new = notifier.not_exported(ledger, workflow, label, run_id, due=due, state=state, now=now)
     return "alerted" if new else "added to the alert of this night"

@@ -56,10 +56,20 @@ def raise_alert(
     return new
 
 
+def not_exported(ledger: Ledger, workflow: str, night: str, run_id: str, *, due: str, state: str, now: datetime) -> bool:
+    """Say that a night did not come to its review in time: by Airflow's deadline, or by the watchdog where that was silent."""
+    return night_alert(
+        ledger, "not_exported", workflow, night, run_id,
+        f"Not exported by {due}: the night is {state}. Reviewers will find nothing new. Look at the run's tasks; clearing "
+        "a failed one goes on from where it stopped and buys nothing twice.", now=now,
+    )  # fmt: skip
+
+
 def recovered(ledger: Ledger, key: str, words: str, *, now: datetime) -> bool:
     """Say that a trouble is over, to whoever was told of it; returns whether there was one."""
     with ledger.write() as conn:
-        was = alerts.recover(conn, key, words, actor=Actor("system", "alerts"), now=now)
+        actor = Actor("system", "alerts")
+        was = alerts.recover(conn, key, words, actor_in=lambda workflow: policies.under(actor, workflow), now=now)
     if was is not None:
         log.info("RECOVERED %s %s %s: %s", was["kind"], was["workflow"], was["night"], words)
         channels.send_waiting(ledger, now=now)

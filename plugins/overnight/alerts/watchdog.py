@@ -69,11 +69,7 @@ def _late(ledger: Ledger, unfinished: list[Any], now: datetime) -> Iterator[bool
             )  # fmt: skip
             yield True
         elif now > night["due_at"] + LATE_BY:
-            notifier.night_alert(
-                ledger, "not_exported", *where,
-                f"Not exported by {night['due_at']}: the night is {night['state']}. Reviewers will find nothing new. Look at the "
-                "run's tasks; clearing a failed one goes on from where it stopped and buys nothing twice.", now=now,
-            )  # fmt: skip
+            notifier.not_exported(ledger, *where, due=str(night["due_at"]), state=night["state"], now=now)
             yield True
 
 

@@ -21,13 +21,13 @@ from overnight.brand import brand
 from overnight.clock import utcnow
 from overnight.ledger import audit_week, migrate, verify
 from overnight.ledger.connect import Ledger, open_ledger
+from overnight.quality.ranges import quality
 from overnight.rates import wilson
 from overnight.workflow import workflow_names
 
 WEEK = timedelta(days=7)
 EVERYTHING = "*"
 _OUTCOMES = ("staged", "failed", "carried_over")
-FAST_S = 8.0
 """Median seconds a decision under which a reviewer is named as very fast (the rubber stamp's own figure, domain section 4.3)."""
 
 
@@ -136,7 +136,7 @@ def _edges(reviewers: Sequence[dict[str, Any]], tiers: dict[str, dict[str, int]]
         mine = (row["approve"], sum(row[kind] for kind in ("approve", "edit", "rework")))
         others = [r for r in reviewers if r["workflow"] == row["workflow"] and r["reviewer"] != row["reviewer"]]
         rest = (sum(r["approve"] for r in others), sum(r[k] for r in others for k in ("approve", "edit", "rework")))
-        if row["median_seconds"] is not None and row["median_seconds"] < FAST_S and mine[1] >= 20:
+        if row["median_seconds"] is not None and row["median_seconds"] < quality().rubber_stamp.seconds_below and mine[1] >= 20:
             said.append(
                 f"{row['reviewer']} decided {mine[1]} items of {row['workflow']} in {row['median_seconds']:g} s each (median): "
                 "is anybody reading?"

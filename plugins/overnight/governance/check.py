@@ -26,6 +26,7 @@ from overnight.ledger.nights import Night
 from overnight.quality.ranges import quality
 from overnight.queues.source import source
 from overnight.review.surface import surface
+from overnight.settings import SettingsError
 from overnight.tasks import NightTask, open_task
 from overnight.team import team
 
@@ -123,8 +124,15 @@ def _troubles(task: NightTask) -> Iterator[str]:
         if trouble := asyncio.run(_ping(vendor, model)):
             yield trouble
     yield from lane.troubles(workflow)
-    yield from capacity.troubles(workflow)
-    yield from approval.troubles(task.policy.approval, team())
+    try:
+        quality()
+    except SettingsError as error:
+        yield str(error)
+    try:
+        yield from capacity.troubles(workflow)
+        yield from approval.troubles(task.policy.approval, team())
+    except SettingsError as error:
+        yield str(error)
     for thing in (source(workflow.source), surface(workflow.surface)):
         if trouble := thing.check(workflow.name):
             yield trouble

@@ -105,7 +105,7 @@ def _after_change(row: Row, current: Row, settings: LaunchSettings) -> tuple[Sta
             continue
         words.append(f"a new {what}")
         state = min(state, State(back), key=ORDER.index)
-    return (state, f"{' and '.join(words)}: it shows again what it can do") if state != row["state"] or words else (state, "")
+    return state, f"{' and '.join(words)}: it shows again what it can do" if words else ""
 
 
 def gate(state: State, settings: LaunchSettings) -> Gate:

@@ -10,11 +10,11 @@ from overnight.governance.launch import State
 from overnight.ledger import migrate
 from overnight.ledger.connect import Ledger, open_ledger
 
+MOST = 100
 
-class TestRefused(RuntimeError):
+
+class NotInTest(RuntimeError):
     """The workflow is not in test; the words say what to do. Nothing was locked and nothing bought."""
-
-    __test__ = False  # no test class of pytest's
 
 
 class LaunchTestOperator(BaseOperator):
@@ -37,21 +37,18 @@ def prepare(ledger: Ledger, name: str, items: int) -> dict[str, Any]:
     """The work of the operator, without Airflow.
 
     Raises:
-        TestRefused: the workflow is not in test, or the test is too small or too large.
+        NotInTest: the workflow is not in test, or the test is too small or too large.
     """
     migrate.ensure_current(ledger)
     least = brand().launch.test_items
     if not least <= items <= MOST:
-        raise TestRefused(f"A launch test holds {least} to {MOST} items; {items} was asked for. Nothing was started.")
+        raise NotInTest(f"A launch test holds {least} to {MOST} items; {items} was asked for. Nothing was started.")
     with ledger.read() as conn:
         progress = launch.progress(conn, name)
     if progress.state is not State.TEST:
         missing = f" Missing: {'; '.join(progress.missing)}." if progress.missing else ""
-        raise TestRefused(
+        raise NotInTest(
             f"{name} is {progress.state}, not in test.{missing} `bin/overnight launch {name} --to test` brings it there "
             "when it is ready. Nothing was started."
         )
     return {"start": "now", "launch_test": items}
-
-
-MOST = 100

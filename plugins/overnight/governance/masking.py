@@ -8,6 +8,7 @@ beside the request, where the row's text is kept, too; it is in no log and no tr
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -117,11 +118,13 @@ def left(thing: Any) -> list[str]:
 
 def _apart(found: Iterable[Found]) -> list[Found]:
     """Pieces that do not overlap: the longer one wins, then the earlier."""
-    kept: list[Found] = []
+    kept: list[Found] = []  # by place; a text may hold tens of thousands
     for one in sorted(found, key=lambda f: (f.start - f.end, f.start)):
-        if all(one.end <= other.start or one.start >= other.end for other in kept):
-            kept.append(one)
-    return sorted(kept, key=lambda f: f.start)
+        place = bisect_left(kept, one.start, key=lambda f: f.start)
+        after, before = kept[place : place + 1], kept[max(0, place - 1) : place]
+        if all(one.end <= other.start for other in after) and all(one.start >= other.end for other in before):
+            kept.insert(place, one)
+    return kept
 
 
 def _texts(thing: Any) -> list[str]:

@@ -1,5 +1,6 @@
 """Alerts as the ledger keeps them: one row per trouble, however often it shows itself."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
@@ -42,15 +43,19 @@ def raise_once(conn: Connection, alert: Row, *, actor: Actor, now: datetime) -> 
     return worse or back
 
 
-def recover(conn: Connection, key: str, words: str, *, actor: Actor, now: datetime) -> Row | None:
-    """Mark a trouble as over; None when there is none under this key, or it is over already."""
+def recover(conn: Connection, key: str, words: str, *, actor_in: Callable[[str], Actor], now: datetime) -> Row | None:
+    """Mark a trouble as over; None when there is none under this key, or it is over already.
+
+    Args:
+        actor_in: who says so, in the alert's workflow.
+    """
     query = select(alerts).where(alerts.c.dedupe_key == key[:250], alerts.c.recovered_at.is_(None))
     earlier = conn.execute(query.with_for_update()).mappings().one_or_none()
     if earlier is None:
         return None
     conn.execute(update(alerts).where(alerts.c.id == earlier["id"]).values(recovered_at=now, recovery=words))
     entry = Entry("recovered", "alert", key[:64], detail={"kind": earlier["kind"]})
-    audit.append(conn, earlier["workflow"], [entry], actor=actor, now=now)
+    audit.append(conn, earlier["workflow"], [entry], actor=actor_in(earlier["workflow"]), now=now)
     return earlier
 
 

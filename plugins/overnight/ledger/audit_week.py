@@ -3,13 +3,11 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime
-from itertools import pairwise
-from statistics import median
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from overnight.ledger.measures import LONGEST_PAUSE_S
+from overnight.ledger.measures import pace
 from overnight.ledger.tables import alerts, answers, audit_events, audit_heads, decisions, items, night_items, nights
 
 DENIED = ("deny", "refuse")
@@ -68,14 +66,9 @@ def reviewers(conn: Connection, since: datetime, until: datetime, workflows: Ite
             times[key].append(row["decided_at"])
     return [
         {"reviewer": who, "workflow": name, **{kind: counted[kind] for kind in ("approve", "edit", "rework")},
-         "median_seconds": _pace(times[who, name])}
+         "median_seconds": pace(times[who, name])}
         for (who, name), counted in sorted(kinds.items())
     ]  # fmt: skip
-
-
-def _pace(times: list[datetime]) -> float | None:
-    gaps = [s for a, b in pairwise(times) if 0 < (s := (b - a).total_seconds()) <= LONGEST_PAUSE_S]
-    return round(median(gaps), 1) if gaps else None
 
 
 def reasons(conn: Connection, since: datetime, until: datetime, workflows: Iterable[str]) -> list[tuple[str, str, int]]:

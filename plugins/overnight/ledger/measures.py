@@ -83,9 +83,17 @@ def _median_seconds(conn: Connection, night_id: int) -> float | None:
         .order_by(decisions.c.reviewer, decisions.c.decided_at)
     )
     rows = conn.execute(query).all()
-    gaps = [(b.decided_at - a.decided_at).total_seconds() for a, b in pairwise(rows) if a.reviewer == b.reviewer]
+    by_person: dict[str, list[datetime]] = {}
+    for who, at in rows:
+        by_person.setdefault(who, []).append(at)
+    return pace(*by_person.values())
+
+
+def pace(*people: list[datetime]) -> float | None:
+    """The middle number of seconds between two decisions of one person; pauses of over a quarter of an hour are no reviewing."""
+    gaps = [(b - a).total_seconds() for times in people for a, b in pairwise(times)]
     gaps = [gap for gap in gaps if gap <= LONGEST_PAUSE_S]
-    return median(gaps) if gaps else None
+    return round(median(gaps), 1) if gaps else None
 
 
 def counted(conn: Connection, night: Night, labels: Iterable[str], kinds: Iterable[str]) -> tuple[Row | None, Row | None]:

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, case, func, select, text
 
+from overnight.ledger.nights import of_date
 from overnight.ledger.states import BatchState
 from overnight.ledger.tables import batches, nights, requests
 
@@ -37,7 +38,7 @@ def committed_at(conn: Connection, step_id: int) -> Decimal:
 def committed_on(conn: Connection, date: str) -> Decimal:
     """The same over every workflow's nights of one date."""
     query = select(func.sum(_COUNTS)).join(nights, nights.c.id == batches.c.night_id)
-    total: Decimal | None = conn.execute(query.where((nights.c.night == date) | nights.c.night.like(f"{date}-%"))).scalar()
+    total: Decimal | None = conn.execute(query.where(of_date(date))).scalar()
     return total or ZERO
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from overnight.ledger import chains, transitions
 from overnight.ledger.audit import Actor
@@ -37,10 +37,13 @@ def open_night(conn: Connection, *, facts: Row, actor: Actor, now: datetime) -> 
     return get(conn, night_id)
 
 
+def of_date(date: str) -> ColumnElement[bool]:
+    """The nights of one date: a second night of a workflow is called `DATE-2`."""
+    return (nights.c.night == date) | nights.c.night.like(f"{date}-%")
+
+
 def _free_label(conn: Connection, workflow: str, date: str) -> str:
-    query = select(nights.c.night, nights.c.run_id, nights.c.state).where(
-        nights.c.workflow == workflow, (nights.c.night == date) | nights.c.night.like(f"{date}-%")
-    )
+    query = select(nights.c.night, nights.c.run_id, nights.c.state).where(nights.c.workflow == workflow, of_date(date))
     same_date = list(conn.execute(query))
     for other in same_date:
         if other.state != NightState.CLOSED:

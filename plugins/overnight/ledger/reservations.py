@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select
 
 from overnight.ledger.governance_tables import launches, reservations
+from overnight.ledger.nights import of_date
 from overnight.ledger.quality_tables import measures
 from overnight.ledger.reviews import COVERED
 from overnight.ledger.rows import Row
@@ -48,7 +49,7 @@ def undecided(conn: Connection, morning: str) -> dict[str, int]:
 
 def to_come(conn: Connection, label: str, now: datetime) -> dict[str, int | None]:
     """Workflows that have not locked this date's night yet and are likely to: name → the cap of a night that is open."""
-    locked = select(nights.c.workflow).where(_of(label), nights.c.state != NightState.OPEN)
+    locked = select(nights.c.workflow).where(of_date(label), nights.c.state != NightState.OPEN)
     paused = select(launches.c.workflow).where(launches.c.state == "paused")
     recent = (
         select(nights.c.workflow)
@@ -56,12 +57,8 @@ def to_come(conn: Connection, label: str, now: datetime) -> dict[str, int | None
         .distinct()
     )
     found: dict[str, int | None] = dict.fromkeys(conn.execute(recent).scalars())
-    opened = select(nights.c.workflow, nights.c.cap).where(_of(label), nights.c.state == NightState.OPEN)
+    opened = select(nights.c.workflow, nights.c.cap).where(of_date(label), nights.c.state == NightState.OPEN)
     return found | {name: cap for name, cap in conn.execute(opened)}
-
-
-def _of(label: str) -> Any:
-    return (nights.c.night == label) | nights.c.night.like(f"{label}-%")
 
 
 def seconds(conn: Connection, workflow: str) -> list[float]:

@@ -2,9 +2,9 @@
 
 from functools import lru_cache
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from overnight import settings
 from overnight.brand import include_dir
 
 
@@ -85,6 +85,10 @@ class Quality(_Closed):
 
 @lru_cache(maxsize=1)
 def quality() -> Quality:
-    """The file of this deployment, or the seed's own numbers where there is none."""
+    """The file of this deployment, or the seed's own numbers where there is none.
+
+    Raises:
+        SettingsError: the file says something that cannot be.
+    """
     path = include_dir() / "quality.yaml"
-    return Quality.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else Quality()
+    return settings.load(path, Quality) if path.exists() else Quality()

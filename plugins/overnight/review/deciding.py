@@ -3,6 +3,7 @@
 A refusal is written down, too (the audit log knows what was denied), and names whose yes would count.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -17,17 +18,26 @@ from overnight.ledger.reviews import BY_HAND, DecisionRefused
 from overnight.ledger.rows import Row
 from overnight.review import verdict
 from overnight.review.surface import surface
-from overnight.team import team
+from overnight.settings import SettingsError
+from overnight.team import Team, team
 
 
-def decide(conn: Connection, night_id: int, item_id: int | None, decision: Row, *, actor: Actor, now: datetime) -> str:
-    """Take one decision; returns the words for whoever made it. A yes that needs a second one is kept, and decides nothing yet.
+@dataclass(frozen=True)
+class Said:
+    """What became of a decision, in words for whoever made it; a first yes of two decides nothing yet."""
+
+    words: str
+    decided: bool = True
+
+
+def decide(conn: Connection, night_id: int, item_id: int | None, decision: Row, *, actor: Actor, now: datetime) -> Said:
+    """Take one decision. A yes that needs a second one is kept.
 
     Raises:
         DecisionRefused: with the words for the reviewer.
     """
     night = nights.get(conn, night_id)
-    people = team()
+    people = _team()
     person = people.who(decision["reviewer"])[:128]
     decision = {**decision, "reviewer": person}
     actor = policies.under(Actor(actor.kind, person, actor.run_id, actor.task_id), night["workflow"])
@@ -38,9 +48,16 @@ def decide(conn: Connection, night_id: int, item_id: int | None, decision: Row, 
         if not _is_enough(conn, item, tier, approval, decision, person):
             reviews.assent(conn, night, item, person, surface=decision["surface"], actor=actor, now=now)
             due = approvals.whose(approval, people, tier)
-            return f"kept as the first yes, {person}'s: this needs {due}. It waits for the second"
+            return Said(f"kept as the first yes, {person}'s: this needs {due}. It waits for the second", decided=False)
     reviews.decide(conn, night_id, item_id, decision, actor=actor, now=now)
-    return verdict.SAID[str(decision["decision"])]
+    return Said(verdict.SAID[str(decision["decision"])])
+
+
+def _team() -> Team:
+    try:
+        return team()
+    except SettingsError as error:
+        raise DecisionRefused(f"Nobody can decide while the team's file cannot be read: {error} Nothing was decided.") from error
 
 
 def _approval(workflow: str) -> Approval:
@@ -59,7 +76,7 @@ def _tier(item: Row, approval: Approval, decision: Row) -> Tier:
 
 
 def _is_enough(conn: Connection, item: Row, tier: Tier, approval: Approval, decision: Row, person: str) -> bool:
-    people = team()
+    people = _team()
     if tier in approvals.NAMED and approval.signed_in and not surface(decision["surface"]).in_ledger:
         raise DecisionRefused(
             "This needs a named approver who is logged in: decide it on Overnight's own review page. Nothing was decided."

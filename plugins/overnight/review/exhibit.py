@@ -20,6 +20,7 @@ from overnight.ledger.nights import Night
 from overnight.ledger.states import ItemState
 from overnight.review import placement, showing
 from overnight.review.reasons import REASONS
+from overnight.settings import SettingsError
 from overnight.team import team
 from overnight.workflow import Mode, Review, Workflow, workflow_if_known
 
@@ -155,8 +156,8 @@ def whose(row: Mapping[Any, Any]) -> str:
         return ""
     try:
         return approvals.whose(policies.load(row["workflow"])[0].approval, team(), row["tier"])
-    except policies.PolicyError:
-        return "nobody, while the policy cannot be read"
+    except (policies.PolicyError, SettingsError):
+        return "nobody, while the policy or the team cannot be read"
 
 
 def fields(row: Mapping[Any, Any], review: Review | None) -> list[Field]:

@@ -132,8 +132,8 @@ class Morning:
                 with self.ledger.write() as conn:
                     actor = Actor("human", decision["reviewer"])
                     said = deciding.decide(conn, mark.night_id, item_id, decision, actor=actor, now=self.now)
-                if said not in verdict.SAID.values():
-                    self.kept_yes[mark.night_id, mark.ref, mark.place] = f"{said[0].upper()}{said[1:]}."
+                if not said.decided:
+                    self.kept_yes[mark.night_id, mark.ref, mark.place] = f"{said.words[0].upper()}{said.words[1:]}."
         except DecisionRefused as refusal:
             self._refuse(mark, str(refusal))
         except AlreadyThere:

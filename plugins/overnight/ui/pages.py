@@ -129,7 +129,7 @@ def decide(conn: Connection, night_id: int, item_id: int | None, form: Mapping[s
     row = reviews.item(conn, item_id) if item_id is not None else None
     decision = verdict.decision(written, row, workflow_if_known(workflow_of(conn, night_id) or ""), surface="page")
     decision["output_hash"] = form.get("output_hash") or None
-    return deciding.decide(conn, night_id, item_id, decision, actor=actor, now=now)
+    return deciding.decide(conn, night_id, item_id, decision, actor=actor, now=now).words
 
 
 def known_as(user: str) -> str:

@@ -62,16 +62,17 @@ def validate(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int
         verdict = _look_at_the_night(workflow, rows, past, seed=night["night"])
         with ledger.write() as conn:
             _settle(conn, task, night, landed, verdict, now=now)
-        _say_grave(ledger, task, night, verdict, now=now)
+    _say_grave(ledger, task, night, now=now)
     with ledger.read() as conn:
         return nights.conservation(conn, night["id"])
 
 
 def _row(one: Standing, found: Mapping[int, Sequence[Mapping[Any, Any]]]) -> NightRow:
-    findings = tuple(
-        Finding(f["rule"], Severity(f["severity"]), f["message"], f["field"], f["evidence"]) for f in found.get(one.item_id, ())
-    )
-    return NightRow(one.item_id, dict(one.given), one.output or {}, findings, one.step)
+    return NightRow(one.item_id, dict(one.given), one.output or {}, tuple(map(_finding, found.get(one.item_id, ()))), one.step)
+
+
+def _finding(row: Mapping[Any, Any]) -> Finding:
+    return Finding(row["rule"], Severity(row["severity"]), row["message"], row["field"], row["evidence"])
 
 
 class _Verdict:
@@ -152,20 +153,25 @@ GRAVE = {
 """Rules whose findings somebody hears of at once, whatever their tier."""
 
 
-def _say_grave(ledger: Ledger, task: NightTask, night: Night, verdict: _Verdict, *, now: datetime) -> None:
-    """Injection, safety, and whatever else needs two people: said when it is found, by item id and rule, never by its text."""
+def _say_grave(ledger: Ledger, task: NightTask, night: Night, *, now: datetime) -> None:
+    """Injection, safety, and whatever else needs two people: said when it is found, by item id and rule, never by its text.
+
+    It reads what was settled, items that failed with it too, so a kill after the settling loses nothing.
+    """
     approval = task.policy.approval
+    with ledger.read() as conn:
+        found = findings.of_night(conn, night["id"])
     said: dict[str, set[int]] = {}
-    for row in verdict.rows:
-        for finding in row.findings:
+    for item_id, rows in found.items():
+        for finding in map(_finding, rows):
             if finding.rule in GRAVE or approvals.tier_of(approval, [finding]) == "T3":
-                said.setdefault(GRAVE.get(finding.rule, finding.rule.replace("_", " ")), set()).add(row.item_id)
+                said.setdefault(GRAVE.get(finding.rule, finding.rule.replace("_", " ")), set()).add(item_id)
     if said:
         listed = "; ".join(f"{what}: {len(ids)} item{'s' * (len(ids) > 1)} ({_ids(ids)})" for what, ids in sorted(said.items()))
         notifier.night_alert(
             ledger, "grave_findings", task.workflow.name, night["night"], task.run_id,
-            f"{listed}. They are in the review, ahead of all others, and nobody approves them alone or in bulk. Look at them now "
-            "if a customer may be in danger.", now=now, severity="critical",
+            f"{listed}. What is in the review stands ahead of all others, and nobody approves it alone or in bulk; the others "
+            "failed and go nowhere. Look at them now if a customer may be in danger.", now=now, severity="critical",
         )  # fmt: skip
 
 
