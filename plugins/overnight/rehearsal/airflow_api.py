@@ -6,11 +6,13 @@ from secrets import token_hex
 from typing import Any
 
 import httpx
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
+from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_exponential
 
 from overnight.clock import utcnow
 
-PATIENCE_S = 60  # how long a 5xx is asked again: an API server on SQLite gives one when its database is busy
+# How long a 5xx, and no answer, is asked again. An API server on SQLite gives a 500 after five seconds where two of its own
+# requests wait for each other: one writes on the event loop (its audit log) while the other has the lock and waits for the loop.
+PATIENCE_S = 90
 
 
 class NotReady(RuntimeError):
@@ -96,7 +98,7 @@ class AirflowApi:
 
     def _ask(self, method: str, path: str, known: tuple[int, ...] = (), **request: Any) -> httpx.Response:
         asking = Retrying(
-            retry=retry_if_result(lambda answer: answer.status_code >= 500),
+            retry=retry_if_result(lambda answer: answer.status_code >= 500) | retry_if_exception_type(httpx.TransportError),
             stop=stop_after_delay(PATIENCE_S),
             wait=wait_exponential(0.2, max=5),
             retry_error_callback=lambda state: state.outcome and state.outcome.result(),  # the last answer, with its words

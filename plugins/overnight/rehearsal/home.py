@@ -154,8 +154,7 @@ def _environment(home: Home, vendors: dict[str, str], port: int, sandbox_port: i
         "CORE__FERNET_KEY": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in USERS.items()),
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": home.root / "passwords.json",
-        # seconds a process waits for SQLite's one writer; with the default of five a busy machine answers 500
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home.airflow / 'airflow.db'}?timeout=60",
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home.airflow / 'airflow.db'}",
         "API__HOST": "127.0.0.1",
         "API__PORT": port,
         "API__BASE_URL": url,
