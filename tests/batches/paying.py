@@ -10,7 +10,7 @@ import httpx
 
 from overnight.ledger.connect import Ledger
 from tests.conftest import Sandbox
-from tests.support.night import Night
+from tests.support.night import Night, wait_ended
 from tests.support.project import Project
 
 HEADER = "review_id,sku,rating,body\n"
@@ -44,6 +44,15 @@ def finish(night: Night) -> dict[str, int]:
     counts = night.export()
     assert night.problems() == []
     return counts
+
+
+def at_vendor_done(night: Night) -> Any:
+    """The night's first batch: sent, ended at its vendor and seen to have ended; not landed."""
+    job = night.job(night.planned[0])
+    job.submit(now=night.clock)
+    wait_ended("openai", job.batch["vendor_batch_id"])
+    job.ended(now=night.clock)
+    return job
 
 
 def misbehave(sandbox: Sandbox, match: str, outcome: str) -> None:

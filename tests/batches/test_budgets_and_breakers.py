@@ -22,9 +22,9 @@ from tests.support.project import Project
 
 
 def test_the_budget_carries_over_the_lowest_priorities_instead_of_overspending(
-    ledger: Ledger, queue: Path, told: Sandbox, project: Project
+    ledger: Ledger, queue: Path, connected: Sandbox, project: Project
 ) -> None:
-    """What a night can cost at most never passes its budget; the important rows go first, the rest waits and is told."""
+    """What a night can cost at most never passes its budget; the important rows go first, the rest waits and is connected."""
     rows = [f"r{n},S,5,Soft fabric number {n}.,{'high' if n >= 30 else 'low'}\n" for n in range(40)]
     queue_file(queue, "review_sentiment", "a.csv", "review_id,sku,rating,body,priority\n" + "".join(rows))
     asked = plan.question(workflow("review_sentiment"), "openai", "gpt-5-nano")
@@ -34,8 +34,8 @@ def test_the_budget_carries_over_the_lowest_priorities_instead_of_overspending(
     allow(project, max_usd=float(ten.ceiling_usd * Decimal("1.5")))
     night = opened(ledger, pack=10)
     assert finish(night) == {"locked": 40, "staged": 10, "failed": 0, "carried_over": 30}
-    assert "Soft fabric number 3" in requests_at(told)[0][1]
-    assert "Soft fabric number 1." not in requests_at(told)[0][1]
+    assert "Soft fabric number 3" in requests_at(connected)[0][1]
+    assert "Soft fabric number 1." not in requests_at(connected)[0][1]
     described = night.describe()
     assert described["cost_usd"] <= described["estimate_usd"] <= described["budget_usd"]
     assert [alert["kind"] for alert in described["alerts"]] == ["over_budget"]
@@ -44,7 +44,7 @@ def test_the_budget_carries_over_the_lowest_priorities_instead_of_overspending(
 
 
 def test_the_brands_budget_is_shared_by_the_nights_of_one_date(
-    sqlite_ledger: Ledger, queue: Path, told: Sandbox, project: Project
+    sqlite_ledger: Ledger, queue: Path, connected: Sandbox, project: Project
 ) -> None:
     """What one workflow has taken another one cannot spend."""
     project.edit("brand.yaml", lambda brand: brand.update(budget_usd=0.000001))
@@ -56,21 +56,21 @@ def test_the_brands_budget_is_shared_by_the_nights_of_one_date(
 
 
 def test_a_repair_that_the_budget_does_not_cover_is_not_bought(
-    sqlite_ledger: Ledger, queue: Path, told: Sandbox, project: Project
+    sqlite_ledger: Ledger, queue: Path, connected: Sandbox, project: Project
 ) -> None:
     """The bill stays within the budget, repairs included; people see the item as failed."""
     queue_file(queue, "review_sentiment", "a.csv", reviews(2))
-    misbehave(told, "Soft fabric number 1.", "off_schema")
+    misbehave(connected, "Soft fabric number 1.", "off_schema")
     night = opened(sqlite_ledger, pack=1)
     with sqlite_ledger.write() as conn:
         spent = money.committed(conn, night.row()["id"])
         conn.exec_driver_sql("UPDATE nights SET budget_usd = ?", (int(spent * 10**9) // 4,))
     counts = finish(night)
     assert counts == {"locked": 2, "staged": 1, "failed": 1, "carried_over": 0}
-    assert told.creates() == 1
+    assert connected.creates() == 1
 
 
-def test_the_expected_cost_learns_from_what_earlier_nights_cost(sqlite_ledger: Ledger, queue: Path, told: Sandbox) -> None:
+def test_the_expected_cost_learns_from_what_earlier_nights_cost(sqlite_ledger: Ledger, queue: Path, connected: Sandbox) -> None:
     """The ceiling is a promise, the expectation an experience."""
     queue_file(queue, "review_sentiment", "a.csv", reviews(5))
     night = opened(sqlite_ledger)
@@ -84,11 +84,11 @@ def test_the_expected_cost_learns_from_what_earlier_nights_cost(sqlite_ledger: L
     assert later.describe()["cost_usd"] / 2 < later.describe()["estimate_usd"] < later.describe()["cost_usd"] * 2
 
 
-def test_a_stuck_model_is_said_and_the_rest_goes_to_the_fallback(sqlite_ledger: Ledger, queue: Path, told: Sandbox) -> None:
+def test_a_stuck_model_is_said_and_the_rest_goes_to_the_fallback(sqlite_ledger: Ledger, queue: Path, connected: Sandbox) -> None:
     """The finished part is kept, what was not finished is asked of the other vendor, nothing of it twice."""
     queue_file(queue, "review_sentiment", "a.csv", reviews(6))
     night = opened(sqlite_ledger, pack=1, reuse=False)
-    with closing(sqlite3.connect(told.state)) as db, db:
+    with closing(sqlite3.connect(connected.state)) as db, db:
         db.execute(
             "CREATE TRIGGER stuck AFTER INSERT ON requests BEGIN UPDATE requests SET done_at = 1e12 WHERE position > 2; END"
         )
@@ -99,8 +99,8 @@ def test_a_stuck_model_is_said_and_the_rest_goes_to_the_fallback(sqlite_ledger: 
             watch.job.ended(now=night.clock)
         elif watch.stuck_after_s is not None:
             night.now += timedelta(seconds=watch.stuck_after_s)
-            wait_done(told, 3)
-            with closing(sqlite3.connect(told.state)) as db, db:
+            wait_done(connected, 3)
+            with closing(sqlite3.connect(connected.state)) as db, db:
                 db.execute("DROP TRIGGER stuck")
                 db.execute("UPDATE batches SET ends = 1e12")
             stops.stuck(watch.job, now=night.clock)
@@ -113,10 +113,12 @@ def test_a_stuck_model_is_said_and_the_rest_goes_to_the_fallback(sqlite_ledger: 
     bill = {(line["vendor"], line["purpose"]): line["answers"] for line in night.describe()["bill"]}
     assert bill == {("openai", "first"): 6, ("gemini", "fallback"): 3}
     assert [alert["kind"] for alert in night.describe()["alerts"]] == ["model_stuck"]
-    assert paid_twice(told) == []
+    assert paid_twice(connected) == []
 
 
-def test_without_a_fallback_a_stuck_batch_is_said_once_and_waited_for(sqlite_ledger: Ledger, queue: Path, told: Sandbox) -> None:
+def test_without_a_fallback_a_stuck_batch_is_said_once_and_waited_for(
+    sqlite_ledger: Ledger, queue: Path, connected: Sandbox
+) -> None:
     """Cancelling it would only lose what it has begun."""
     queue_file(queue, "review_sentiment", "a.csv", reviews(2))
     night = opened(sqlite_ledger, fallback=None)
@@ -152,7 +154,7 @@ def test_a_breaker_opens_after_failures_in_a_row_lets_one_probe_through_and_clos
 
 
 def test_a_batch_whose_models_breaker_is_open_goes_to_the_fallback_unsent(
-    sqlite_ledger: Ledger, queue: Path, told: Sandbox
+    sqlite_ledger: Ledger, queue: Path, connected: Sandbox
 ) -> None:
     """Nothing is bought of a broken model; the workflow's other one answers."""
     queue_file(queue, "review_sentiment", "a.csv", reviews(4))
@@ -160,11 +162,11 @@ def test_a_batch_whose_models_breaker_is_open_goes_to_the_fallback_unsent(
     night.job(night.planned[0]).breaker.trip("a test says so", night.now)
     assert finish(night)["staged"] == 4
     assert [(line["vendor"], line["purpose"]) for line in night.describe()["bill"]] == [("gemini", "fallback")]
-    assert told.creates() == 1
+    assert connected.creates() == 1
 
 
 def test_no_more_tokens_wait_at_a_vendor_than_its_tier_allows(
-    sqlite_ledger: Ledger, queue: Path, told: Sandbox, project: Project
+    sqlite_ledger: Ledger, queue: Path, connected: Sandbox, project: Project
 ) -> None:
     """Staged submission: the second shard waits until the first is back."""
     queue_file(queue, "review_sentiment", "a.csv", reviews(40))
@@ -181,5 +183,5 @@ def test_no_more_tokens_wait_at_a_vendor_than_its_tier_allows(
     wait = night.job(second).submit(now=night.clock)
     assert isinstance(wait, Wait)
     assert "tokens wait at openai" in wait.why
-    assert told.creates() == 1
+    assert connected.creates() == 1
     assert finish(night)["staged"] == 40

@@ -9,12 +9,12 @@ from overnight.batches.waits import Wait
 from overnight.ledger import batches
 from overnight.ledger.connect import Ledger
 from overnight.ledger.errors import LedgerError
-from tests.batches.paying import finish, opened, requests_at, reviews, spoil
+from tests.batches.paying import at_vendor_done, finish, opened, requests_at, reviews, spoil
 from tests.conftest import Sandbox
-from tests.support.night import Night, paid_twice, queue_file, wait_ended
+from tests.support.night import Night, paid_twice, queue_file
 
 
-def test_a_batch_that_its_vendor_never_settles_is_a_persons_to_give_up(ledger: Ledger, queue: Path, told: Sandbox) -> None:
+def test_a_batch_that_its_vendor_never_settles_is_a_persons_to_give_up(ledger: Ledger, queue: Path, connected: Sandbox) -> None:
     """Its items are held for as long as nobody decides; released, they are bought by the next night, and the log says by whom."""
     queue_file(queue, "review_sentiment", "a.csv", reviews(2))
     night = opened(ledger)
@@ -33,11 +33,11 @@ def test_a_batch_that_its_vendor_never_settles_is_a_persons_to_give_up(ledger: L
     later.check()
     later.drain()
     assert finish(later)["staged"] == 2
-    assert told.creates() == 2
+    assert connected.creates() == 2
 
 
 def test_a_late_result_for_a_row_that_was_changed_meanwhile_is_kept_and_moves_nothing(
-    sqlite_ledger: Ledger, queue: Path, told: Sandbox
+    sqlite_ledger: Ledger, queue: Path, connected: Sandbox
 ) -> None:
     """The row's newer self is what people want; the old answer was paid for and stays on record."""
     queue_file(queue, "review_sentiment", "a.csv", reviews(2))
@@ -52,11 +52,11 @@ def test_a_late_result_for_a_row_that_was_changed_meanwhile_is_kept_and_moves_no
     later.check()
     later.drain()
     assert finish(later) == {"locked": 2, "staged": 2, "failed": 0, "carried_over": 0}
-    assert len(requests_at(told)) == 2
+    assert len(requests_at(connected)) == 2
 
 
 def test_a_night_validated_in_the_middle_of_a_landing_buys_nothing_again(
-    sqlite_ledger: Ledger, queue: Path, told: Sandbox
+    sqlite_ledger: Ledger, queue: Path, connected: Sandbox
 ) -> None:
     """Somebody marks the task a success while it lands: the next night takes what is there and lands the rest."""
     import asyncio
@@ -65,10 +65,7 @@ def test_a_night_validated_in_the_middle_of_a_landing_buys_nothing_again(
 
     queue_file(queue, "review_sentiment", "a.csv", reviews(6))
     night = opened(sqlite_ledger, pack=1, reuse=False)
-    job = night.job(night.planned[0])
-    job.submit(now=night.clock)
-    wait_ended("openai", job.batch["vendor_batch_id"])
-    job.ended(now=night.clock)
+    job = at_vendor_done(night)
     job._keep(*asyncio.run(job._download()))
     half = Landing(sqlite_ledger, job.task.workflow, vendor_class("openai"), job.batch, job.task.actor)
     half._write({r.custom_id: r for r in list(half._results(job.batch["raw_path"]))[:3]}, now=night.clock())
@@ -78,22 +75,19 @@ def test_a_night_validated_in_the_middle_of_a_landing_buys_nothing_again(
     later.check()
     later.drain()
     assert finish(later) == {"locked": 6, "staged": 6, "failed": 0, "carried_over": 0}
-    assert told.creates() == 1
-    assert paid_twice(told) == []
+    assert connected.creates() == 1
+    assert paid_twice(connected) == []
 
 
 def test_what_was_wrong_with_a_repaired_answer_is_not_shown_beside_the_good_one(
-    sqlite_ledger: Ledger, queue: Path, told: Sandbox
+    sqlite_ledger: Ledger, queue: Path, connected: Sandbox
 ) -> None:
     """Findings belong to an answer: the reviewer sees those of the one that counts."""
     from overnight.ledger import findings
 
     queue_file(queue, "review_sentiment", "a.csv", reviews(2))
     night = opened(sqlite_ledger, pack=1)
-    job = night.job(night.planned[0])
-    job.submit(now=night.clock)
-    wait_ended("openai", job.batch["vendor_batch_id"])
-    job.ended(now=night.clock)
+    job = at_vendor_done(night)
     spoil(night, job, '"quote": "Soft fabric number 1."', '"quote": "Hard fabric number 1."')
     assert finish(night)["staged"] == 2
     with sqlite_ledger.read() as conn:
@@ -103,7 +97,7 @@ def test_what_was_wrong_with_a_repaired_answer_is_not_shown_beside_the_good_one(
     assert "quotes_are_verbatim" not in rules
 
 
-def test_two_runs_of_one_task_at_once_send_one_batch(ledger: Ledger, queue: Path, told: Sandbox) -> None:
+def test_two_runs_of_one_task_at_once_send_one_batch(ledger: Ledger, queue: Path, connected: Sandbox) -> None:
     """Both saw it planned; the ledger lets one of them through, and the other waits."""
     queue_file(queue, "review_sentiment", "a.csv", reviews(2))
     night = opened(ledger)
@@ -112,5 +106,5 @@ def test_two_runs_of_one_task_at_once_send_one_batch(ledger: Ledger, queue: Path
     wait = other.submit(now=night.clock)
     assert isinstance(wait, Wait)
     assert "another run of this task" in wait.why
-    assert told.creates() == 1
+    assert connected.creates() == 1
     assert finish(night)["staged"] == 2

@@ -12,18 +12,20 @@ from overnight.batches.waits import Wait
 from overnight.ledger.connect import Ledger
 from overnight.ledger.states import AnswerState
 from overnight.workflow import workflow
-from tests.batches.paying import HEADER, allow, entries_in, finish, misbehave, opened, requests_at, reviews, spoil
+from tests.batches.paying import HEADER, allow, at_vendor_done, entries_in, finish, misbehave, opened, requests_at, reviews, spoil
 from tests.conftest import Sandbox
-from tests.support.night import Night, paid_twice, queue_file, wait_ended
+from tests.support.night import Night, paid_twice, queue_file
 from tests.support.project import Project
 
 
-def test_small_items_share_a_request_and_every_item_keeps_its_own_account(ledger: Ledger, queue: Path, told: Sandbox) -> None:
+def test_small_items_share_a_request_and_every_item_keeps_its_own_account(
+    ledger: Ledger, queue: Path, connected: Sandbox
+) -> None:
     """45 reviews are three requests; the tokens of the items add up to the vendor's own count, to the token."""
     queue_file(queue, "review_sentiment", "a.csv", reviews(45))
     night = opened(ledger)
     assert finish(night) == {"locked": 45, "staged": 45, "failed": 0, "carried_over": 0}
-    assert len(requests_at(told)) == 3
+    assert len(requests_at(connected)) == 3
     (line,) = night.describe()["bill"]
     with ledger.read() as conn:
         shares = [row[0] for row in conn.exec_driver_sql("SELECT input_tokens FROM answers")]
@@ -33,18 +35,15 @@ def test_small_items_share_a_request_and_every_item_keeps_its_own_account(ledger
 
 
 def test_a_bad_entry_fails_alone_and_is_repaired_alone_with_the_checks_own_words(
-    sqlite_ledger: Ledger, queue: Path, told: Sandbox
+    sqlite_ledger: Ledger, queue: Path, connected: Sandbox
 ) -> None:
     """Nineteen neighbours stay good; one request goes out again, for one item, and says what was wrong."""
     queue_file(queue, "review_sentiment", "a.csv", reviews(20))
     night = opened(sqlite_ledger)
-    job = night.job(night.planned[0])
-    job.submit(now=night.clock)
-    wait_ended("openai", job.batch["vendor_batch_id"])
-    job.ended(now=night.clock)
+    job = at_vendor_done(night)
     spoil(night, job, '"number": 7, "answer": {"overall": "positive"', '"number": 7, "answer": {"overall": "splendid"')
     assert finish(night) == {"locked": 20, "staged": 20, "failed": 0, "carried_over": 0}
-    first, again = requests_at(told)
+    first, again = requests_at(connected)
     assert first[0] != again[0]
     assert entries_in(again[1]) == 1
     assert "Soft fabric number 6." in again[1]
@@ -57,28 +56,28 @@ def test_a_bad_entry_fails_alone_and_is_repaired_alone_with_the_checks_own_words
     ("outcome", "asked"), [("off_schema", 2), ("empty", 2), ("truncated", 2), ("errored", 2), ("refused", 1)]
 )
 def test_what_may_end_differently_is_asked_again_once_and_a_refusal_is_not(
-    outcome: str, asked: int, sqlite_ledger: Ledger, queue: Path, told: Sandbox
+    outcome: str, asked: int, sqlite_ledger: Ledger, queue: Path, connected: Sandbox
 ) -> None:
     """Invalid answers and transient failures: the workflow's number of times in a night; then people see it, or it waits."""
     queue_file(queue, "review_sentiment", "a.csv", reviews(3))
-    misbehave(told, "Soft fabric number 1.", outcome)
+    misbehave(connected, "Soft fabric number 1.", outcome)
     night = opened(sqlite_ledger, pack=1)
     counts = finish(night)
     assert counts["staged"] == 2
     assert counts["carried_over" if outcome == "errored" else "failed"] == 1
-    assert sum("Soft fabric number 1." in body for _, body in requests_at(told)) == asked
-    assert paid_twice(told) == []
+    assert sum("Soft fabric number 1." in body for _, body in requests_at(connected)) == asked
+    assert paid_twice(connected) == []
 
 
 def test_a_truncated_answer_gets_more_room_the_second_time_up_to_the_policys_ceiling(
-    sqlite_ledger: Ledger, queue: Path, told: Sandbox, project: Project
+    sqlite_ledger: Ledger, queue: Path, connected: Sandbox, project: Project
 ) -> None:
     """The same limit would cut it off at the same place."""
     allow(project, max_output_tokens=2000)
     queue_file(queue, "review_sentiment", "a.csv", reviews(1))
-    misbehave(told, "Soft fabric number 0.", "truncated")
+    misbehave(connected, "Soft fabric number 0.", "truncated")
     finish(opened(sqlite_ledger, pack=1))
-    limits = [int(body.split('"max_output_tokens": ')[1].split(",")[0]) for _, body in requests_at(told)]
+    limits = [int(body.split('"max_output_tokens": ')[1].split(",")[0]) for _, body in requests_at(connected)]
     assert limits == [1500, 2000]
 
 
@@ -104,13 +103,15 @@ def test_entries_left_out_doubled_or_foreign_are_told_apart() -> None:
     assert states == [AnswerState.MISSING, AnswerState.OFF_SCHEMA]
 
 
-def test_identical_inputs_are_bought_once_in_a_night_and_not_again_the_next(ledger: Ledger, queue: Path, told: Sandbox) -> None:
+def test_identical_inputs_are_bought_once_in_a_night_and_not_again_the_next(
+    ledger: Ledger, queue: Path, connected: Sandbox
+) -> None:
     """Two rows that ask the same are one question; tomorrow's third is answered from the ledger, and the log says so."""
     same = "".join(f"x{n},S,5,Exactly the same words.\n" for n in range(2))
     queue_file(queue, "review_sentiment", "a.csv", HEADER + same + "y,S,5,Other words.\n")
     night = opened(ledger)
     assert finish(night)["staged"] == 3
-    assert entries_in(requests_at(told)[0][1]) == 2
+    assert entries_in(requests_at(connected)[0][1]) == 2
     queue_file(queue, "review_sentiment", "b.csv", HEADER + "z,S,5,Exactly the same words.\n")
     later = Night(ledger, "review_sentiment", run_id="manual__2", now=night.now)
     later.check()
@@ -118,7 +119,7 @@ def test_identical_inputs_are_bought_once_in_a_night_and_not_again_the_next(ledg
     assert finish(later) == {"locked": 1, "staged": 1, "failed": 0, "carried_over": 0}
     assert later.describe()["reused"] == 1
     assert later.describe()["cost_usd"] == 0
-    assert told.creates() == 1
+    assert connected.creates() == 1
 
 
 def test_reuse_is_a_setting_and_another_model_or_prompt_is_another_question() -> None:
@@ -137,7 +138,7 @@ def test_reuse_is_a_setting_and_another_model_or_prompt_is_another_question() ->
 
 
 def test_a_long_prompt_is_marked_for_anthropics_cache_and_one_request_warms_it(
-    sqlite_ledger: Ledger, queue: Path, told: Sandbox, project: Project
+    sqlite_ledger: Ledger, queue: Path, connected: Sandbox, project: Project
 ) -> None:
     """The others wait for it and read the prefix at a tenth; its real item is not bought twice."""
     allow(project, max_usd=100)
@@ -155,19 +156,19 @@ def test_a_long_prompt_is_marked_for_anthropics_cache_and_one_request_warms_it(
     assert lines["warm_up"]["cache_write_tokens"] > 4096
     assert lines["first"]["answers"] == 7
     assert lines["first"]["cache_read_tokens"] > 0
-    assert all('"ttl": "1h"' in body for _, body in requests_at(told))
+    assert all('"ttl": "1h"' in body for _, body in requests_at(connected))
     assert warm != rest
 
 
 def test_a_prompt_below_the_vendors_minimum_is_not_marked(
-    sqlite_ledger: Ledger, queue: Path, told: Sandbox, project: Project
+    sqlite_ledger: Ledger, queue: Path, connected: Sandbox, project: Project
 ) -> None:
     """A mark that does nothing is noise, and a warm-up for it a waste of time."""
     allow(project, max_usd=100)
     queue_file(queue, "review_sentiment", "a.csv", reviews(8))
     night = opened(sqlite_ledger, vendor="anthropic", model="claude-haiku-4-5", fallback=None, pack=1)
     assert finish(night)["staged"] == 8
-    assert not any("cache_control" in body for _, body in requests_at(told))
+    assert not any("cache_control" in body for _, body in requests_at(connected))
     assert [line["purpose"] for line in night.describe()["bill"]] == ["first"]
 
 
