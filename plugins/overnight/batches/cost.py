@@ -84,6 +84,11 @@ def batch_cost(facts: VendorFacts, model: str, usage: Usage) -> tuple[Decimal, D
     return realtime * facts.batch_rate, realtime
 
 
+def without_cache(facts: VendorFacts, model: str, *, input_tokens: int, output_tokens: int) -> Decimal:
+    """What these tokens would have cost at the batch rate had no prompt cache been written or read, in USD."""
+    return batch_cost(facts, model, Usage(input=input_tokens, output=output_tokens))[0]
+
+
 def tokens_at_most(text: str) -> int:
     """An upper bound of a text's tokens: half its UTF-8 bytes (English has about four bytes a token, Chinese about three)."""
     return len(text.encode()) // 2 + 8

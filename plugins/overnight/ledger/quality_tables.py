@@ -1,11 +1,11 @@
 """The tables of quality and governance: what each night measured, which workflow is tightened, what somebody looks into."""
 
-from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
 
 from overnight.ledger.tables import id_column, metadata, ref
 from overnight.ledger.types import Usd, UtcDateTime
 
-__all__ = ["investigations", "measures", "metadata", "postures"]
+__all__ = ["investigations", "measures", "metadata", "postures", "previews"]
 
 measures = Table(
     "measures",
@@ -22,10 +22,33 @@ measures = Table(
     Column("staged", Integer, nullable=False),
     Column("carried_over", Integer, nullable=False),
     Column("cost_usd", Usd, nullable=False),
+    Column("realtime_cost_usd", Usd),  # what the same tokens cost in real time; null: measured before this was kept
+    Column("cache_saved_usd", Usd),  # what the answers would have cost more with no prompt cache (writing it is taken off)
+    Column("packing_saved_usd", Usd),  # an estimate: the shared prompt that was not sent again for each item
+    Column("reused_saved_usd", Usd),  # what answers cost that were kept from an earlier night, and not bought again
     Column("median_seconds", Float),  # between two decisions of one reviewer on our own page; null: not known there
     Column("labels", JSON(none_as_null=True)),  # label → count, where the workflow labels
     Column("inputs", JSON(none_as_null=True)),  # the kinds of input: a field's bucket → count
     Column("measured_at", UtcDateTime, nullable=False),
+    Index("ix_measures_workflow_night_id", "workflow", "night_id"),
+)
+
+previews = Table(
+    "previews",
+    metadata,
+    Column("workflow", String(64), primary_key=True),
+    Column("looked_at", UtcDateTime, nullable=False),
+    Column("lock_at", UtcDateTime, nullable=False),  # the lock it looks ahead to
+    Column("rows", Integer, nullable=False),  # in the queue, whatever became of them before
+    Column("ready", Integer, nullable=False),  # would stand in line, those of earlier nights included
+    Column("locked", Integer, nullable=False),  # … and would be locked
+    Column("rejected", Integer, nullable=False),
+    Column("cap", Integer, nullable=False),
+    Column("cap_why", Text),
+    Column("minutes", Float, nullable=False),  # of reviewing, for what would be locked
+    Column("expected_usd", Usd),  # at the usual cost of an item; null: no night says it yet
+    Column("troubles", JSON, nullable=False),  # what the check would say: a list of sentences
+    Column("waits", JSON, nullable=False),  # [{key, why}] of rows that would not be locked, and why; the first ones
 )
 
 postures = Table(

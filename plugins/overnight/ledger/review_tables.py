@@ -5,7 +5,18 @@ from sqlalchemy import JSON, Column, ForeignKey, Integer, String, Table, Text, U
 from overnight.ledger.tables import id_column, metadata, ref
 from overnight.ledger.types import UtcDateTime
 
-__all__ = ["deliveries", "delivery_items", "exhibits", "lessons", "metadata"]
+__all__ = ["deliveries", "delivery_items", "exhibits", "holds", "lessons", "metadata"]
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("item_id", Integer, ForeignKey("items.id"), primary_key=True, autoincrement=False),
+    ref("night_id", "nights"),
+    Column("person", String(128), nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),  # a browser that was closed lets go by itself
+)
+"""Who has which item before them on the review page, so that two do not decide one."""
 
 exhibits = Table(
     "exhibits",

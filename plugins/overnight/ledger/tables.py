@@ -122,6 +122,7 @@ night_items = Table(
     Column("item_id", Integer, ForeignKey("items.id"), primary_key=True, index=True),
     Column("outcome", String(16)),
     Column("reason", Text),
+    Index("ix_night_items_night_id_outcome", "night_id", "outcome"),
 )
 
 step_items = Table(
@@ -353,6 +354,7 @@ audit_events = Table(
     Column("hash", String(64), nullable=False),
     UniqueConstraint("workflow", "day", "position"),
     Index("ix_audit_events_object_type_object_id", "object_type", "object_id"),
+    Index("ix_audit_events_workflow_id", "workflow", "id"),
 )
 
 audit_heads = Table(

@@ -22,7 +22,7 @@ from overnight.ledger import measures, migrate, postures
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
-from overnight.quality import drift, metrics, shift
+from overnight.quality import drift, metrics, savings, shift
 from overnight.quality.drift import Signal
 from overnight.quality.ranges import Quality, quality
 from overnight.workflow import workflow_if_known
@@ -58,7 +58,8 @@ def measure(ledger: Ledger, *, actor: Actor, now: datetime) -> dict[str, int]:
                 continue
             names = (declared.labels, declared.kinds) if declared else ((), ())
             labels, inputs = measures.counted(conn, night, *names)
-            kept = measures.keep(conn, {**row, "labels": labels, "inputs": inputs}, now)
+            saved = savings.of_night(conn, night["id"])
+            kept = measures.keep(conn, {**row, **saved, "labels": labels, "inputs": inputs}, now)
         counts["measured"] += kept == "new"
         counts["corrected"] += kept == "changed"
         if kept == "new":
