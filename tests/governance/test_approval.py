@@ -12,19 +12,21 @@ from overnight.governance import policy as policies
 from overnight.governance.approval import NotTheirs
 from overnight.governance.check import CheckFailed
 from overnight.governance.policy import Approval
-from overnight.ledger import audit, reviews
+from overnight.ledger import audit, nights, reviews
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger
 from overnight.ledger.reviews import DecisionRefused
 from overnight.ledger.tables import audit_events
 from overnight.review import exhibit
 from overnight.team import Team, team
-from overnight.ui import pages
+from overnight.ui import taking
+from overnight.ui.shows import review as shows
 from overnight.workflow import Finding, Severity
 from tests.conftest import Sandbox
 from tests.support.night import Night, sample
 from tests.support.project import Project
 from tests.support.reviewed import NOW, draft, entries, shown
+from tests.support.visitors import Guest, press
 
 PEOPLE = Team.model_validate(
     {
@@ -107,7 +109,7 @@ def test_the_team_is_read_again_when_its_file_changes(tmp_path: Path, monkeypatc
 def decide(ledger: Ledger, night: Any, item: Any, who: str, **form: str) -> str:
     with ledger.write() as conn:
         form = {"output_hash": item["output_hash"], **form}
-        return pages.decide(conn, night["id"], item["id"], form, actor=Actor("human", who), now=NOW)
+        return press(conn, night["id"], item["id"], form, who=who, now=NOW)
 
 
 def test_the_page_takes_a_named_approvers_yes_only_and_a_rework_from_anybody(ledger: Ledger) -> None:
@@ -135,7 +137,9 @@ def test_two_people_say_yes_to_the_same_draft_or_the_owner_does(ledger: Ledger) 
     with ledger.read() as conn:
         assert reviews.effective(conn, night["id"]) == {}
         assert reviews.waiting_for_a_second(conn, night["id"]) == {first["id"]: ["Emil Sand"]}
-        assert pages.review(conn, night["id"], page=1)["entries"][0]["firsts"] == ["Emil Sand"]  # type: ignore[index]
+        page = shows.single(conn, nights.get(conn, night["id"]), first["id"], "Dana Ruiz", now=NOW)
+    assert page is not None
+    assert page["entry"]["firsts"] == ["Emil Sand"]
     assert decide(ledger, night, first, "dana", decision="approve") == "approved"
     assert decide(ledger, night, second, "admin", decision="approve") == "approved"  # the owner's login
     with ledger.read() as conn:
@@ -217,7 +221,7 @@ def test_every_record_of_a_night_and_its_review_names_the_policy_it_was_made_und
     with pytest.raises(DecisionRefused):
         decide(sqlite_ledger, night.row(), escalated[0], "emil", decision="approve")
     with sqlite_ledger.write() as conn:
-        pages.refused(conn, "email_sms", str(escalated[0]["id"]), "no", user="emil", now=night.clock())
+        taking.refused(conn, night.row(), escalated[0]["id"], "no", who=Guest("emil"), now=night.clock())
     decide(sqlite_ledger, night.row(), escalated[0], "ben", decision="approve")
     night.collect()
     with sqlite_ledger.read() as conn:

@@ -10,12 +10,13 @@ from sqlalchemy import text
 
 from overnight.governance import audit_digest
 from overnight.ledger import alerts, reviews
-from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger
 from overnight.ledger.reviews import DecisionRefused
-from overnight.ui import pages
+from overnight.ui import taking
+from overnight.ui.shows import audit as audit_page
 from tests.conftest import Sandbox
 from tests.support.night import Night, sample
+from tests.support.visitors import Guest, press
 
 
 @pytest.fixture
@@ -31,20 +32,14 @@ def week(sqlite_ledger: Ledger, queue: Path, vendors: Sandbox) -> Night:
     with pytest.raises(DecisionRefused):
         decide(night, rows[2], "emil", decision="approve")
     with sqlite_ledger.write() as conn:
-        pages.refused(conn, "email_sms", str(rows[2]["id"]), "This needs the yes of Ben Okafor", user="emil", now=night.clock())
+        words = "This needs the yes of Ben Okafor"
+        taking.refused(conn, night.row(), rows[2]["id"], words, who=Guest("emil"), now=night.clock())
     return night
 
 
 def decide(night: Night, row: Any, who: str, **form: str) -> None:
     with night.ledger.write() as conn:
-        pages.decide(
-            conn,
-            night.row()["id"],
-            row["id"],
-            {"output_hash": row["output_hash"], **form},
-            actor=Actor("human", who),
-            now=night.clock(),
-        )
+        press(conn, night.row()["id"], row["id"], {"output_hash": row["output_hash"], **form}, who=who, now=night.clock())
 
 
 def test_the_digest_says_what_ran_was_denied_and_was_decided(week: Night, tmp_path: Path) -> None:
@@ -82,8 +77,8 @@ def test_tampering_is_said_by_the_digest_and_it_names_the_row(week: Night, tmp_p
 def test_the_page_shows_what_its_reader_may_see_and_no_more(week: Night) -> None:
     """A reader of another workflow finds nothing of this one's."""
     with week.ledger.read() as conn:
-        mine = pages.audit(conn, ["email_sms"], now=week.now)["digest"]
-        theirs = pages.audit(conn, ["blog_drafts"], now=week.now)["digest"]
+        mine = audit_page.week(conn, ["email_sms"], now=week.now)["digest"]
+        theirs = audit_page.week(conn, ["blog_drafts"], now=week.now)["digest"]
     assert [row["workflow"] for row in mine.nights] == ["email_sms"]
     assert (list(theirs.nights), list(theirs.denied), list(theirs.reviewers), list(theirs.heads)) == ([], [], [], [])
 

@@ -9,9 +9,10 @@ from overnight.ledger import reviews
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger
 from overnight.ledger.reviews import DecisionRefused
-from overnight.ui import pages
+from overnight.ui.shows import review as shows
 from tests.conftest import PROJECT, Sandbox
 from tests.support.night import Night, queue_file
+from tests.support.visitors import press
 
 ADA, BOB = Actor("human", "ada"), Actor("human", "bob")
 
@@ -38,7 +39,7 @@ def decide(night: Night, item: Any, who: Actor = ADA, **form: str) -> str:
     item_id = item["id"] if item else None
     hashes = {"output_hash": item["output_hash"] or ""} if item else {}
     with night.ledger.write() as conn:
-        return pages.decide(conn, night.row()["id"], item_id, {**hashes, **form}, actor=who, now=night.clock())
+        return press(conn, night.row()["id"], item_id, {**hashes, **form}, who=who.name, now=night.clock())
 
 
 def states(night: Night) -> dict[str, str]:
@@ -135,8 +136,9 @@ def test_safety_rows_come_first_and_the_digest_counts_every_review(ledger: Ledge
     buckets = [item["bucket"] for item in shown(night)]
     assert buckets[0] == "safety"
     with ledger.read() as conn:
-        page = pages.review(conn, night.row()["id"], page=1)
-    assert page is not None
+        page = shows.listed(
+            conn, night.row(), "ada", view="list", page=1, bucket="", only_open=False, now=night.clock()
+        )  # fmt: skip
     assert sum(page["digest"]["overall"].values()) == page["digest"]["reviews"] == 60
     for aspect in page["digest"]["aspects"]:
         assert aspect["positive"] + aspect["neutral"] + aspect["negative"] == aspect["mentions"]

@@ -55,9 +55,14 @@ def _free_label(conn: Connection, workflow: str, date: str) -> str:
     return date if not same_date else f"{date}-{len(same_date) + 1}"
 
 
+def find(conn: Connection, night_id: int) -> Night | None:
+    """One night by its ledger id, or None."""
+    return conn.execute(select(nights).where(nights.c.id == night_id)).mappings().one_or_none()
+
+
 def get(conn: Connection, night_id: int) -> Night:
     """One night by its ledger id."""
-    row = conn.execute(select(nights).where(nights.c.id == night_id)).mappings().one_or_none()
+    row = find(conn, night_id)
     if row is None:
         raise LedgerError(f"There is no night {night_id} in this ledger. Nothing was changed.")
     return row

@@ -1,13 +1,15 @@
 """What ops asks: each night's state, its items by state, its batches, its cost. Reads only."""
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, exists, func, select
 
 from overnight.ledger import alerts
 from overnight.ledger.rows import Row
+from overnight.ledger.states import ItemState
 from overnight.ledger.tables import answers, batches, decisions, items, night_items, nights, requests, steps
 
 _TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
@@ -19,6 +21,19 @@ def list_nights(conn: Connection, workflow: str | None = None, limit: int = 50) 
     if workflow:
         query = query.where(nights.c.workflow == workflow)
     return list(conn.execute(query).mappings())
+
+
+def newest(conn: Connection, workflows: Sequence[str], *, before: int | None = None, limit: int = 50) -> list[Row]:
+    """Nights of these workflows, newest first; those older than the night `before`, for a page behind the first."""
+    query = select(nights).where(nights.c.workflow.in_(workflows)).order_by(nights.c.id.desc()).limit(limit)
+    return list(conn.execute(query if before is None else query.where(nights.c.id < before)).mappings())
+
+
+def in_review(conn: Connection, workflows: Iterable[str], limit: int = 200) -> list[Row]:
+    """Nights of these workflows that were exported and have items in review, oldest due first."""
+    waits = exists().where(items.c.night_id == nights.c.id, items.c.state == ItemState.IN_REVIEW)
+    query = select(nights).where(nights.c.workflow.in_(list(workflows)), nights.c.exported_at.is_not(None), waits)
+    return list(conn.execute(query.order_by(nights.c.due_at, nights.c.id).limit(limit)).mappings())
 
 
 def describe(conn: Connection, night: Row) -> dict[str, Any]:

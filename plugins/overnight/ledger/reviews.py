@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from overnight.ledger import audit, transitions
 from overnight.ledger.audit import Actor, Entry
@@ -104,9 +104,7 @@ def _refuse_item(conn: Connection, night_id: int, item_id: int, decision: Row) -
 
 def _supersede(conn: Connection, night_id: int, item_id: int | None, reviewer: str, now: datetime) -> None:
     """A reviewer may change their mind until it is collected; nobody's decision is overwritten by someone else (law 5)."""
-    same = decisions.c.item_id == item_id if item_id is not None else decisions.c.item_id.is_(None)
-    query = select(decisions).where(decisions.c.night_id == night_id, same, decisions.c.superseded_at.is_(None))
-    earlier = conn.execute(query.with_for_update()).mappings().one_or_none()
+    earlier = _standing(conn, night_id, item_id)
     if earlier is None:
         return
     if earlier["collected_at"] is not None:
@@ -116,6 +114,47 @@ def _supersede(conn: Connection, night_id: int, item_id: int | None, reviewer: s
             f"{earlier['reviewer']} decided this: {earlier['decision']}. Nothing was changed; talk to them first."
         )
     conn.execute(update(decisions).where(decisions.c.id == earlier["id"]).values(superseded_at=now))
+
+
+def _standing(conn: Connection, night_id: int, item_id: int | None) -> Row | None:
+    same = decisions.c.item_id == item_id if item_id is not None else decisions.c.item_id.is_(None)
+    query = select(decisions).where(decisions.c.night_id == night_id, same, decisions.c.superseded_at.is_(None))
+    return conn.execute(query.with_for_update()).mappings().one_or_none()
+
+
+def undo(conn: Connection, night_id: int, item_id: int | None, person: str, *, actor: Actor, now: datetime) -> str:
+    """Take back a person's own decision, or their first yes, that has not gone on its way; returns what was taken back.
+
+    Raises:
+        DecisionRefused: there is none of theirs, or it was collected.
+    """
+    night = conn.execute(select(nights).where(nights.c.id == night_id)).mappings().one_or_none()
+    held = (
+        conn.execute(select(items).where(items.c.id == item_id).with_for_update()).mappings().one_or_none() if item_id else None
+    )
+    if night is None or (item_id is not None and (held is None or held["night_id"] != night_id)):
+        raise DecisionRefused("This item is not in this night's review. Nothing was changed.")
+    there = _standing(conn, night_id, item_id)
+    if there is not None:
+        _supersede(conn, night_id, item_id, person, now)
+        said: str = there["decision"]
+    else:
+        mine = (assents.c.item_id == item_id) & (assents.c.person == person)
+        if held is None or not conn.execute(delete(assents).where(mine, assents.c.output_hash == held["output_hash"])).rowcount:
+            raise DecisionRefused("There is no decision of yours to take back here. Nothing was changed.")
+        said = "assent"
+    entry = Entry("undo", "item" if item_id else "digest", str(item_id or night_id), detail={"decision": said})
+    audit.append(conn, night["workflow"], [entry], actor=actor, now=now)
+    return said
+
+
+def newest_of(conn: Connection, night_id: int, person: str) -> Row | None:
+    """The last decision of a person in a night that stands and has not gone on its way."""
+    query = select(decisions).where(
+        decisions.c.night_id == night_id, decisions.c.reviewer == person, decisions.c.superseded_at.is_(None),
+        decisions.c.collected_at.is_(None),
+    )  # fmt: skip
+    return conn.execute(query.order_by(decisions.c.id.desc()).limit(1)).mappings().one_or_none()
 
 
 def uncollected(conn: Connection, surface: str) -> list[Row]:

@@ -53,6 +53,16 @@ def decide(conn: Connection, night_id: int, item_id: int | None, decision: Row, 
     return Said(verdict.SAID[str(decision["decision"])])
 
 
+def undo(conn: Connection, night: Row, item_id: int | None, person: str, *, now: datetime) -> str:
+    """Take back a person's own decision or first yes; returns what was taken back.
+
+    Raises:
+        DecisionRefused: there is none of theirs, or it was collected.
+    """
+    actor = policies.under(Actor("human", person), night["workflow"])
+    return reviews.undo(conn, night["id"], item_id, person, actor=actor, now=now)
+
+
 def _team() -> Team:
     try:
         return team()

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from overnight.ledger.batches import NIGHT
 from overnight.ledger.reviews import DECISIONS, DecisionRefused
-from overnight.review import showing
+from overnight.review import showing, worddiff
 from overnight.review.reasons import REASONS
 from overnight.workflow import Workflow
 
@@ -94,6 +94,16 @@ def _refuse(kind: str, written: Written, item: Mapping[Any, Any] | None) -> None
         )
     if kind == "edit" and item is None:
         raise DecisionRefused("A digest cannot be edited; approve it or send it back with a note. Nothing was decided.")
+
+
+def decision_texts(decision: Mapping[Any, Any] | None, item: Mapping[Any, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What a reviewer's edit changed: field by field, word by word."""
+    after = (decision or {}).get("edited") or {}
+    return [
+        (name, worddiff.words(showing.text(value), showing.text(after[name])))
+        for name, value in (item["output"] or {}).items()
+        if name in after and after[name] != value
+    ]
 
 
 def reason_code(written: str) -> str | None:

@@ -12,6 +12,13 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagDetails
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, HTTPException, Request
 
+from overnight.ledger import nights
+from overnight.ledger.nights import Night
+from overnight.settings import SettingsError
+from overnight.team import team
+from overnight.ui.given import Books
+from overnight.workflow import workflow_names
+
 
 class NotLoggedIn(Exception):
     """Nobody is logged in; a browser is sent to Airflow's login."""
@@ -34,17 +41,62 @@ async def logged_in(request: Request) -> Any:
         raise NotLoggedIn from error
 
 
-User = Annotated[Any, Depends(logged_in)]
+class Visitor:
+    """Who is there, and what Airflow's auth manager lets them do."""
+
+    def __init__(self, user: Any) -> None:
+        self._user = user
+        self.login = str(user.get_name())
+
+    def may_read(self, workflow: str) -> bool:
+        """Whether they may see a workflow's nights."""
+        return bool(get_auth_manager().is_authorized_dag(method="GET", user=self._user, details=DagDetails(id=workflow)))
+
+    def may_decide(self, workflow: str) -> bool:
+        """Whether they may decide on a workflow's items."""
+        return bool(get_auth_manager().is_authorized_dag(method="PUT", user=self._user, details=DagDetails(id=workflow)))
+
+    def workflows(self) -> list[str]:
+        """The workflows they may see."""
+        return [name for name in workflow_names() if self.may_read(name)]
+
+    @property
+    def name(self) -> str:
+        """The person, as decisions name them."""
+        try:
+            return team().who(self.login)
+        except SettingsError:
+            return self.login
 
 
-def may_read(user: Any, workflow: str) -> bool:
-    """Whether the user may see a workflow's nights."""
-    return bool(get_auth_manager().is_authorized_dag(method="GET", user=user, details=DagDetails(id=workflow)))
+def visitor(user: Annotated[Any, Depends(logged_in)]) -> Visitor:
+    """The visitor of this request."""
+    return Visitor(user)
 
 
-def may_decide(user: Any, workflow: str) -> bool:
-    """Whether the user may decide on a workflow's items."""
-    return bool(get_auth_manager().is_authorized_dag(method="PUT", user=user, details=DagDetails(id=workflow)))
+Who = Annotated[Visitor, Depends(visitor)]
+
+
+def seen_night(night_id: int, who: Who, books: Books) -> Night:
+    """The night of this address, if the visitor may see it; one that is not theirs is not there."""
+    with books.read() as conn:
+        night = nights.find(conn, night_id)
+    if night is None or not who.may_read(night["workflow"]):
+        raise HTTPException(404, "There is no such night, or you may not see it.")
+    return night
+
+
+Seen = Annotated[Night, Depends(seen_night)]
+
+
+def decided_night(night: Seen, who: Who) -> Night:
+    """The night of this address, if the visitor may decide in it."""
+    if not who.may_decide(night["workflow"]):
+        raise HTTPException(403, "You may read this review, but not decide. Ask for write access to its Dag.")
+    return night
+
+
+Decides = Annotated[Night, Depends(decided_night)]
 
 
 def from_our_pages(request: Request) -> None:

@@ -1,0 +1,1 @@
+"""Where each page answers; one file a page."""
