@@ -131,8 +131,8 @@ def test_the_front_door_is_pinned() -> None:
 
     assert overnight.__all__ == [
         "AuditDigestOperator", "BatchOperator", "CheckOperator", "CollectOperator", "ComputeOperator", "DeliverOperator",
-        "DrainOperator", "ExportOperator", "GoodMorningOperator", "LaunchTestOperator", "MeasureOperator", "ValidateOperator",
-        "WatchOperator", "by_hand", "morning", "nightly",
+        "DrainOperator", "ExportOperator", "GoodMorningOperator", "LaunchTestOperator", "MeasureOperator", "PreviewOperator",
+        "ValidateOperator", "WatchOperator", "by_hand", "morning", "nightly",
     ]  # fmt: skip
     with pytest.raises(AttributeError, match="front door opens to AuditDigestOperator"):
         _ = overnight.Batch  # type: ignore[attr-defined]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from overnight.governance.launch_test import LaunchTestOperator
     from overnight.quality.measure import MeasureOperator
     from overnight.queues.drain import DrainOperator
+    from overnight.queues.preview import PreviewOperator
     from overnight.review.collect import CollectOperator
     from overnight.review.export import ExportOperator
     from overnight.schedule import by_hand, morning, nightly
@@ -35,6 +36,7 @@ _FROM = {
     "morning": "overnight.schedule",
     "CheckOperator": "overnight.governance.check",
     "DrainOperator": "overnight.queues.drain",
+    "PreviewOperator": "overnight.queues.preview",
     "BatchOperator": "overnight.batches.run",
     "ComputeOperator": "overnight.batches.compute",
     "ValidateOperator": "overnight.validation.validate",
@@ -61,6 +63,7 @@ __all__ = [
     "GoodMorningOperator",
     "LaunchTestOperator",
     "MeasureOperator",
+    "PreviewOperator",
     "ValidateOperator",
     "WatchOperator",
     "by_hand",

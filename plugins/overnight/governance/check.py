@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowNotFoundException
+from sqlalchemy import Connection
 
 from overnight import prompts
 from overnight.batches import clients, cost
@@ -70,23 +71,33 @@ def check(ledger: Ledger, task: NightTask, *, base: datetime, start: str, now: d
     for view in task.workflow.asked():
         if view.fallback is None:
             killswitch.refuse_if_engaged(ledger, task.workflow.name, "opening the night", vendor=view.vendor, prompt=version)
-    troubles = list(_troubles(task))
-    if troubles:
-        listed = "\n- ".join(troubles)
+    found = list(troubles(task))
+    if found:
+        listed = "\n- ".join(found)
         raise CheckFailed(
             f"{task.workflow.name} cannot run tonight:\n- {listed}\nNothing was locked and nothing was bought. "
             "Mend it before the night, then clear the check task of this run."
         )
     with ledger.write() as conn:
-        gate = launch.enter(conn, task.workflow, actor=task.actor, now=now)
-        if test_items and gate.state is not State.TEST:
-            raise CheckFailed(
-                f"{task.workflow.name} is {gate.state}: a launch test is for a workflow in test. Nothing was locked and nothing "
-                f"was bought. `bin/overnight launch {task.workflow.name}` shows what it takes to get there."
-            )
-        facts = _facts(task, base, start)
-        facts |= _size(facts["cap"], gate, test_items, tight=postures.tightened(conn, task.workflow.name) is not None)
-        return nights.open_night(conn, facts=facts, actor=task.actor, now=now)
+        return opened(conn, task, base=base, start=start, now=now, test_items=test_items)
+
+
+def opened(conn: Connection, task: NightTask, *, base: datetime, start: str, now: datetime, test_items: int = 0) -> Night:
+    """The night of this run, opened with the cap that its gate and its posture leave it.
+
+    Raises:
+        CheckFailed: it is to be a launch test and the workflow is not in test.
+        NightTaken: another run holds this date's night.
+    """
+    gate = launch.enter(conn, task.workflow, actor=task.actor, now=now)
+    if test_items and gate.state is not State.TEST:
+        raise CheckFailed(
+            f"{task.workflow.name} is {gate.state}: a launch test is for a workflow in test. Nothing was locked and nothing "
+            f"was bought. `bin/overnight launch {task.workflow.name}` shows what it takes to get there."
+        )
+    facts = _facts(task, base, start)
+    facts |= _size(facts["cap"], gate, test_items, tight=postures.tightened(conn, task.workflow.name) is not None)
+    return nights.open_night(conn, facts=facts, actor=task.actor, now=now)
 
 
 def _size(cap: int, gate: launch.Gate, test_items: int, *, tight: bool) -> dict[str, Any]:
@@ -113,7 +124,8 @@ def _facts(task: NightTask, base: datetime, start: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _troubles(task: NightTask) -> Iterator[str]:
+def troubles(task: NightTask) -> Iterator[str]:
+    """All that stands in a night's way, in words; it asks each vendor whether the key and the model are good."""
     workflow = task.workflow
     yield from _denials(task)
     for vendor, model in dict.fromkeys(pair for view in workflow.asked() for pair in view.models()):

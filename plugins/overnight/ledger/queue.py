@@ -51,6 +51,7 @@ def waiting(conn: Connection, workflow: str) -> list[Row]:
     columns = (
         items.c.id, items.c.source, items.c.source_ref, items.c.key, items.c.content_hash, items.c.state,
         items.c.priority, items.c.nights_waited, items.c.input, items.c.context, items.c.note, items.c.output,
+        items.c.message,
     )  # fmt: skip
     query = select(*columns).where(items.c.workflow == workflow, items.c.state.in_(WAITING_STATES), items.c.in_doubt.is_(False))
     return list(conn.execute(query.where(items.c.source != NIGHT).order_by(items.c.id)).mappings())

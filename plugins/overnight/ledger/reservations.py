@@ -30,6 +30,12 @@ def of_morning(conn: Connection, morning: str) -> list[Row]:
     return list(conn.execute(query).mappings())
 
 
+def minutes(conn: Connection, night_id: int) -> float:
+    """What one night has reserved, in minutes of reviewing; 0 before its lock."""
+    found: float | None = conn.execute(select(reservations.c.minutes).where(reservations.c.night_id == night_id)).scalar()
+    return found or 0.0
+
+
 def newest_morning(conn: Connection) -> str | None:
     """The latest morning that anything is reserved of."""
     morning: str | None = conn.execute(select(func.max(reservations.c.morning))).scalar()

@@ -64,10 +64,10 @@ def drain(ledger: Ledger, task: NightTask, *, now: datetime) -> list[int]:
     with ledger.write() as conn:
         night = nights.of_run(conn, workflow.name, task.run_id)
         if night["state"] == NightState.OPEN:
-            _lock(conn, task, night, reading, now=now)
+            lock(conn, task, night, reading, now=now)
         night = nights.get(conn, night["id"])
         planned = chain.entrances(conn, task, night)
-        told = _answers(conn, task, reading)
+        told = answers_of(conn, task, reading)
     place.answer(workflow.name, night["night"], told, reading.troubles)
     _say_over_budget(ledger, task, night, now=now)
     _say_over_capacity(ledger, task, night, now=now)
@@ -113,7 +113,8 @@ def _say_over_budget(ledger: Ledger, task: NightTask, night: Night, *, now: date
         )  # fmt: skip
 
 
-def _lock(conn: Connection, task: NightTask, night: Night, reading: Reading, *, now: datetime) -> None:
+def lock(conn: Connection, task: NightTask, night: Night, reading: Reading, *, now: datetime) -> None:
+    """Decide who is locked tonight, and plan what is asked, inside the caller's transaction."""
     workflow, actor = task.workflow, task.actor
     common: dict[str, Any] = {"workflow": workflow.name, "actor": actor, "now": now}
     money.hold(conn)  # first, as every writer that asks for money: two that hold one another's locks would wait for ever
@@ -245,7 +246,7 @@ def _plan(conn: Connection, task: NightTask, night: Night, items: Sequence[Any],
     return planned
 
 
-def _answers(conn: Connection, task: NightTask, reading: Reading) -> list[RowAnswer]:
+def answers_of(conn: Connection, task: NightTask, reading: Reading) -> list[RowAnswer]:
     """What each row is told, from what the ledger holds now: the same words whenever it is asked."""
     found = _sorted(conn, task, reading)
     told = {row.ref: RowAnswer(row.ref, _key(item), *_words(item)) for row, item in found.known}
