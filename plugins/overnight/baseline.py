@@ -3,8 +3,6 @@
 Without an entry no multiplier and no hours are shown for a workflow: what nobody measured is not known.
 """
 
-from functools import lru_cache
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from overnight import settings
@@ -29,7 +27,6 @@ class Baselines(BaseModel):
     workflows: dict[str, Baseline] = {}
 
 
-@lru_cache(maxsize=1)
 def baselines() -> Baselines:
     """The file; without one, nothing was measured.
 
@@ -37,4 +34,4 @@ def baselines() -> Baselines:
         SettingsError: what is wrong in it, in words.
     """
     path = include_dir() / "baseline.yaml"
-    return settings.load(path, Baselines) if path.exists() else Baselines()
+    return settings.current(path, Baselines) if path.exists() else Baselines()

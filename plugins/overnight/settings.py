@@ -1,6 +1,7 @@
 """The YAML files a data team edits in `include/`, read with an error that says which file, what is wrong and what to do."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,3 +38,19 @@ def load(path: Path, model: type[Model], over: Mapping[str, Any] | None = None) 
     except ValidationError as error:
         told = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors(include_url=False))
         raise SettingsError(f"{path}: {told}. Mend the file.") from error
+
+
+def current(path: Path, model: type[Model]) -> Model:
+    """A settings file as it stands now, for a process that lives for weeks: read again when it was changed.
+
+    Raises:
+        SettingsError: as `load`.
+    """
+    found = _as_of(path, path.stat().st_mtime_ns if path.exists() else 0, model)
+    assert isinstance(found, model)  # noqa: S101 - the cache forgets the type
+    return found
+
+
+@lru_cache(maxsize=16)
+def _as_of(path: Path, _changed: int, model: type[BaseModel]) -> BaseModel:
+    return load(path, model)

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -106,10 +105,4 @@ def team() -> Team:
     Raises:
         SettingsError: the file is missing, or says something that cannot be.
     """
-    path = team_file()
-    return _read(path, path.stat().st_mtime_ns if path.exists() else 0)
-
-
-@lru_cache(maxsize=4)
-def _read(path: Path, _changed: int) -> Team:
-    return settings.load(path, Team)
+    return settings.current(team_file(), Team)

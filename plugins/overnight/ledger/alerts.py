@@ -110,6 +110,12 @@ def newest(conn: Connection, kind: str) -> Row | None:
     return conn.execute(query).mappings().one_or_none()
 
 
+def of_kind(conn: Connection, workflow: str, kind: str, limit: int = 10) -> list[Row]:
+    """A workflow's last alerts of a kind, newest first."""
+    query = select(alerts).where(alerts.c.workflow == workflow, alerts.c.kind == kind)
+    return list(conn.execute(query.order_by(alerts.c.id.desc()).limit(limit)).mappings())
+
+
 def open_since(conn: Connection, workflow: str, since: datetime) -> list[Row]:
     """A workflow's troubles since then that are not over."""
     query = select(alerts).where(alerts.c.workflow == workflow, alerts.c.last_seen_at >= since, alerts.c.recovered_at.is_(None))

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from overnight.ledger import audit
 from overnight.ledger.measures import pace
 from overnight.ledger.tables import alerts, answers, audit_events, audit_heads, decisions, items, night_items, nights
 
@@ -43,7 +44,7 @@ def events(conn: Connection, since: datetime, until: datetime, verbs: Iterable[s
     """Audit rows of some verbs, oldest first."""
     query = select(audit_events).where(
         audit_events.c.at >= since, audit_events.c.at < until, audit_events.c.verb.in_(list(verbs)),
-        audit_events.c.workflow.in_(list(workflows)),
+        audit_events.c.workflow.in_(list(workflows)), audit.NOTABLE,
     )  # fmt: skip
     return list(conn.execute(query.order_by(audit_events.c.id)).mappings())
 

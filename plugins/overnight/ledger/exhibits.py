@@ -8,8 +8,8 @@ from sqlalchemy import Connection, func, insert, select, update
 from overnight.ledger.nights import Night
 from overnight.ledger.review_tables import exhibits
 from overnight.ledger.rows import Row
-from overnight.ledger.states import ItemState, NightState
-from overnight.ledger.tables import items, nights
+from overnight.ledger.states import NightState
+from overnight.ledger.tables import IN_REVIEW, items, nights
 
 OPEN_DAYS = 7
 """How long a night is looked at after its export when nothing of it waits any more (a failed item may still be sent back)."""
@@ -17,7 +17,7 @@ OPEN_DAYS = 7
 
 def in_review(conn: Connection, surface: str, now: datetime) -> list[Night]:
     """The nights whose decisions are looked for on this surface: those with an undecided item, and the last days' nights."""
-    undecided = select(items.c.night_id).where(items.c.state == ItemState.IN_REVIEW)
+    undecided = select(items.c.night_id).where(IN_REVIEW)
     recent = nights.c.exported_at >= now - timedelta(days=OPEN_DAYS)
     query = select(nights).where(
         nights.c.surface == surface, nights.c.state.in_([NightState.EXPORTED, NightState.CLOSED]),

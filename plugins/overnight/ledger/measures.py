@@ -15,7 +15,7 @@ from overnight.ledger.nights import Night
 from overnight.ledger.quality_tables import measures
 from overnight.ledger.rows import Row
 from overnight.ledger.states import ItemState, NightState, Outcome
-from overnight.ledger.tables import decisions, findings, items, night_items, nights
+from overnight.ledger.tables import IN_REVIEW, decisions, findings, items, night_items, nights
 
 PAST = timedelta(days=28)
 """How far back a night is compared: its digest, its labels, its inputs."""
@@ -31,7 +31,7 @@ _BUCKET = case(
 
 def open_nights(conn: Connection, since: datetime) -> list[Night]:
     """Closed nights that may still change: exported since then, or with an item that is undecided."""
-    undecided = select(items.c.night_id).where(items.c.state == ItemState.IN_REVIEW)
+    undecided = select(items.c.night_id).where(IN_REVIEW)
     query = select(nights).where(
         nights.c.state == NightState.CLOSED, (nights.c.exported_at >= since) | nights.c.id.in_(undecided)
     )  # fmt: skip
@@ -61,7 +61,7 @@ def _pending(conn: Connection, night_id: int) -> int:
         decisions.c.night_id == night_id, decisions.c.superseded_at.is_(None), decisions.c.item_id.is_not(None)
     )
     query = select(func.count()).where(
-        items.c.night_id == night_id, items.c.state == ItemState.IN_REVIEW, items.c.id.not_in(decided)
+        items.c.night_id == night_id, IN_REVIEW, items.c.id.not_in(decided)
     )  # fmt: skip
     return int(conn.execute(query).scalar_one())
 

@@ -9,8 +9,7 @@ from sqlalchemy import Connection, exists, func, select
 
 from overnight.ledger import alerts
 from overnight.ledger.rows import Row
-from overnight.ledger.states import ItemState
-from overnight.ledger.tables import answers, batches, decisions, items, night_items, nights, requests, steps
+from overnight.ledger.tables import IN_REVIEW, answers, batches, decisions, items, night_items, nights, requests, steps
 
 _TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
 
@@ -31,7 +30,7 @@ def newest(conn: Connection, workflows: Sequence[str], *, before: int | None = N
 
 def in_review(conn: Connection, workflows: Iterable[str], limit: int = 200) -> list[Row]:
     """Nights of these workflows that were exported and have items in review, oldest due first."""
-    waits = exists().where(items.c.night_id == nights.c.id, items.c.state == ItemState.IN_REVIEW)
+    waits = exists().where(items.c.night_id == nights.c.id, IN_REVIEW)
     query = select(nights).where(nights.c.workflow.in_(list(workflows)), nights.c.exported_at.is_not(None), waits)
     return list(conn.execute(query.order_by(nights.c.due_at, nights.c.id).limit(limit)).mappings())
 

@@ -10,8 +10,8 @@ from overnight.ledger.nights import of_date
 from overnight.ledger.quality_tables import measures
 from overnight.ledger.reviews import COVERED
 from overnight.ledger.rows import Row
-from overnight.ledger.states import ItemState, NightState
-from overnight.ledger.tables import items, nights
+from overnight.ledger.states import NightState
+from overnight.ledger.tables import IN_REVIEW, items, nights
 
 _ACTIVE_FOR = timedelta(days=7)
 """A workflow that had no night for so long keeps no share of the morning."""
@@ -47,7 +47,7 @@ def undecided(conn: Connection, morning: str) -> dict[str, int]:
     tonight = select(reservations.c.night_id).where(reservations.c.morning == morning)
     query = (
         select(items.c.workflow, func.count())
-        .where(items.c.state == ItemState.IN_REVIEW, items.c.bucket != COVERED, items.c.night_id.not_in(tonight))
+        .where(IN_REVIEW, items.c.bucket != COVERED, items.c.night_id.not_in(tonight))
         .group_by(items.c.workflow)
     )
     return {name: count for name, count in conn.execute(query)}

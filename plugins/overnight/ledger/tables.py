@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 
@@ -113,7 +114,15 @@ items = Table(
     UniqueConstraint("workflow", "source", "key", "content_hash"),
     Index("ix_items_workflow_state", "workflow", "state"),
     Index("ix_items_night_id_bucket_position", "night_id", "bucket", "position"),
+    Index(  # the few that wait for people, among all that ever were
+        "ix_items_in_review",
+        "night_id",
+        sqlite_where=text("state = 'in_review'"),
+        postgresql_where=text("state = 'in_review'"),
+    ),
 )
+IN_REVIEW = items.c.state == literal_column("'in_review'")
+"""An item waits for people. In these words, for the index that knows them (a parameter would not be seen)."""
 
 night_items = Table(
     "night_items",
@@ -355,6 +364,12 @@ audit_events = Table(
     UniqueConstraint("workflow", "day", "position"),
     Index("ix_audit_events_object_type_object_id", "object_type", "object_id"),
     Index("ix_audit_events_workflow_id", "workflow", "id"),
+    Index(  # what people did, and what was refused, among millions of moves
+        "ix_audit_events_notable",
+        "at",
+        sqlite_where=text("verb NOT IN ('create', 'move')"),
+        postgresql_where=text("verb NOT IN ('create', 'move')"),
+    ),
 )
 
 audit_heads = Table(

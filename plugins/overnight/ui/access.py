@@ -1,17 +1,26 @@
 """Who may see and who may decide: Airflow's own login and its auth manager, asked on every route.
 
-Reading a workflow's pages needs read access to its Dag, deciding needs write access. A request that changes something must
-come from our own pages (same origin) or carry a token of its own: a foreign page cannot decide in a reviewer's name.
+| role | is whoever Airflow lets | and may |
+| --- | --- | --- |
+| viewer | read a workflow's Dag | see its pages; its audit log with read access to the Dag's audit log |
+| reviewer | change a workflow's Dag | decide on its items |
+| approver | the same, and its policy names them (or a role of theirs in team.yaml) | say the yes that T2 and T3 need |
+| admin | change the deployment's connections | throw and re-arm the kill switches |
+
+A request that changes something must come from our own pages (same origin) or carry a token of its own: a foreign page cannot
+decide in a reviewer's name.
 """
 
+from functools import cached_property
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import DagDetails
+from airflow.api_fastapi.auth.managers.models.resource_details import ConnectionDetails, DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, HTTPException, Request
 
+from overnight.governance import policy as policies
 from overnight.ledger import nights
 from overnight.ledger.nights import Night
 from overnight.settings import SettingsError
@@ -56,6 +65,37 @@ class Visitor:
         """Whether they may decide on a workflow's items."""
         return bool(get_auth_manager().is_authorized_dag(method="PUT", user=self._user, details=DagDetails(id=workflow)))
 
+    def may_audit(self, workflow: str) -> bool:
+        """Whether they may read a workflow's audit log."""
+        manager, details = get_auth_manager(), DagDetails(id=workflow)
+        entity = DagAccessEntity.AUDIT_LOG
+        return bool(manager.is_authorized_dag(method="GET", user=self._user, access_entity=entity, details=details))
+
+    @cached_property
+    def is_admin(self) -> bool:
+        """Whether they may throw the kill switches: whoever may change the deployment's connections."""
+        return bool(get_auth_manager().is_authorized_connection(method="PUT", user=self._user, details=ConnectionDetails()))
+
+    def approves(self, workflow: str) -> bool:
+        """Whether a workflow's policy names them, or a role of theirs, for the yes that T2 and T3 need."""
+        try:
+            approval = policies.load(workflow)[0].approval
+            return team().is_one_of(self.login, (*approval.approvers, *approval.owners))
+        except (policies.PolicyError, SettingsError):
+            return False
+
+    def role(self, workflow: str) -> str:
+        """viewer, reviewer or approver of a workflow; "" for one they may not see."""
+        if not self.may_read(workflow):
+            return ""
+        if not self.may_decide(workflow):
+            return "viewer"
+        return "approver" if self.approves(workflow) else "reviewer"
+
+    def audits(self) -> list[str]:
+        """The workflows whose audit log they may read."""
+        return [name for name in workflow_names() if self.may_read(name) and self.may_audit(name)]
+
     def workflows(self) -> list[str]:
         """The workflows they may see."""
         return [name for name in workflow_names() if self.may_read(name)]
@@ -97,6 +137,28 @@ def decided_night(night: Seen, who: Who) -> Night:
 
 
 Decides = Annotated[Night, Depends(decided_night)]
+
+
+def admin(who: Who) -> Visitor:
+    """The visitor, if they are an admin."""
+    if not who.is_admin:
+        raise HTTPException(
+            403, "Only an admin of this Airflow may do this: whoever may change its connections. Nothing was changed."
+        )
+    return who
+
+
+Admin = Annotated[Visitor, Depends(admin)]
+
+
+def seen_workflow(workflow: str, who: Who) -> str:
+    """The workflow of this address, if the visitor may see it."""
+    if workflow not in workflow_names() or not who.may_read(workflow):
+        raise HTTPException(404, "There is no such workflow, or you may not see it.")
+    return workflow
+
+
+SeenWorkflow = Annotated[str, Depends(seen_workflow)]
 
 
 def from_our_pages(request: Request) -> None:

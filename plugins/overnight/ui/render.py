@@ -1,14 +1,19 @@
 """Templates, the headers of every answer, and the files a browser loads from us: nothing comes from anywhere else."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from overnight.brand import brand
+from overnight.ui.mount import PREFIX
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -35,10 +40,49 @@ _templates = Environment(
 _templates.globals["asset"] = asset
 
 
+def _when(at: datetime | None, style: str = "%a %d %b %H:%M") -> str:
+    """An instant on the brand's own clock."""
+    return "–" if at is None else at.astimezone(ZoneInfo(brand().timezone)).strftime(style)
+
+
+def _usd(value: Any) -> str:
+    """Dollars; four places where cents would say nothing."""
+    if value is None:
+        return "–"
+    return f"${value:,.2f}" if abs(value) >= 1 or not value else f"${value:.4f}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value * 100:.0f} %"
+
+
+def _number(value: Any, places: int = 0) -> str:
+    return "–" if value is None else f"{value:,.{places}f}"
+
+
+_templates.filters |= {"when": _when, "usd": _usd, "percent": _percent, "number": _number}
+
+
 def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """One page. `root` is where we are mounted."""
-    text = _templates.get_template(template).render(root=root(request), here=request.url.path, **values)
+    mounted = root(request)
+    text = _templates.get_template(template).render(
+        root=mounted, airflow=mounted.removesuffix(PREFIX), here=request.url.path, **values
+    )  # fmt: skip
     return HTMLResponse(text, status_code=status)
+
+
+def told(request: Request, title: str, words: str, status: int) -> HTMLResponse:
+    """A page with one sentence, which needs nobody to be logged in."""
+    text = _templates.get_template("told.html").render(root=root(request), title=title, words=words)
+    return HTMLResponse(text, status_code=status)
+
+
+def picture(svg: bytes, policy: str) -> Response:
+    """An SVG picture with a policy of its own; kept for a minute, for a page asks again when its theme changes."""
+    return Response(
+        svg, media_type="image/svg+xml", headers={"content-security-policy": policy, "cache-control": "private, max-age=60"}
+    )
 
 
 def root(request: Request) -> str:

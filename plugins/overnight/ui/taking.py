@@ -1,13 +1,15 @@
 """How what came in from a page becomes decisions. The rights were asked at the door (`access.Decides`)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from overnight.ledger import holds, reviews
+from overnight.ledger import holds, review_line, reviews
 from overnight.ledger.audit import Actor
+from overnight.ledger.connect import Ledger
+from overnight.ledger.errors import AlreadyThere
 from overnight.ledger.nights import Night
 from overnight.ledger.reviews import DecisionRefused
 from overnight.review import deciding, exhibit, verdict
@@ -81,6 +83,35 @@ def _one_of_many(conn: Connection, night: Night, item_id: int, shown: str, *, wh
     _decide(conn, night, item_id, verdict.Written(decision="approve", reviewer=who.login), shown or None, who=who, now=now)
 
 
+def each(
+    ledger: Ledger, night: Night, given: Sequence[Mapping[str, Any]], *, who: Visitor, now: datetime
+) -> tuple[list[tuple[int, bool, str]], int]:  # fmt: skip
+    """Decisions that came as one list, each taken or refused by itself; returns (item, taken, words) of each, and what is left.
+
+    All that is taken commits together: a list that is sent again after a lost answer finds its own decisions standing.
+    """
+    said: list[tuple[int, bool, str]] = []
+    with ledger.write() as conn:
+        others = {item_id: row for item_id, row in holds.held(conn, night["id"], now=now).items() if row["person"] != who.name}
+        for one in given:
+            item_id, words = one["item_id"], ""
+            try:
+                if item_id in others:
+                    raise DecisionRefused(_has_it(others[item_id]["person"]))
+                written = verdict.Written(
+                    decision=one["decision"], reason=one["reason_code"], note=one["note"], reviewer=who.login,
+                    edits=one["edited"], checklist=tuple(one["checklist"]),
+                )  # fmt: skip
+                with conn.begin_nested():
+                    words = _decide(conn, night, item_id, written, one["output_hash"] or None, who=who, now=now)
+                said.append((item_id, True, words))
+            except (DecisionRefused, AlreadyThere) as refusal:
+                words = str(refusal) if isinstance(refusal, DecisionRefused) else SAME_MOMENT
+                refused(conn, night, item_id, words, who=who, now=now)
+                said.append((item_id, False, words))
+        return said, review_line.left(conn, [night["id"]]).get(night["id"], 0)
+
+
 def back(conn: Connection, night: Night, form: Form, *, who: Visitor, now: datetime) -> str:
     """Take back one's own decision.
 
@@ -100,10 +131,11 @@ def refused(conn: Connection, night: Night, item_id: int | None, words: str, *, 
 def _not_anothers(conn: Connection, night: Night, item_id: int, who: Visitor, *, now: datetime) -> None:
     other = holds.hold(conn, night["id"], item_id, who.name, now=now)
     if other is not None:
-        raise DecisionRefused(
-            f"{other['person']} has this item open. Nothing was decided; go on with the next, "
-            "or take it over on the item's own page."
-        )
+        raise DecisionRefused(_has_it(other["person"]))
+
+
+def _has_it(person: str) -> str:
+    return f"{person} has this item open. Nothing was decided; go on with the next, or take it over on the item's own page."
 
 
 def _decide(

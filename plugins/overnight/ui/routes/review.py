@@ -20,7 +20,7 @@ from overnight.ui.render import page as render
 from overnight.ui.render import root
 from overnight.ui.shows import review as shows
 
-router = APIRouter(prefix="/review")
+router = APIRouter(prefix="/review", include_in_schema=False)
 SAID_MOST = 300
 
 
@@ -37,10 +37,10 @@ Form = Annotated[dict[str, list[str]], Depends(form_of)]
 
 
 @router.get("", response_class=HTMLResponse)
-def waiting(request: Request, who: Who, books: Books, now: Now) -> HTMLResponse:
+def waiting(request: Request, who: Who, books: Books) -> HTMLResponse:
     """Every night in which something waits for a decision."""
     with books.read() as conn:
-        nights = shows.waiting(conn, who.workflows(), who.name, now=now)
+        nights = shows.waiting(conn, who.workflows())
     return render(request, "waiting.html", nights=nights, who=who)
 
 

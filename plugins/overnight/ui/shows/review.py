@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from overnight import prompts
 from overnight.brand import brand
 from overnight.governance import capacity
+from overnight.governance.launch import TEST
 from overnight.ledger import alerts, holds, measures, overview, review_line, reviews
 from overnight.ledger import findings as ledger_findings
 from overnight.ledger.nights import Night
@@ -21,6 +22,7 @@ from overnight.review.reasons import REASONS
 from overnight.review.verdict import decision_texts
 from overnight.settings import SettingsError
 from overnight.team import team
+from overnight.ui.shows.shape import Shown, title
 from overnight.workflow import Workflow, workflow_if_known
 
 PER_PAGE = {"list": 25, "grid": 100}
@@ -28,21 +30,35 @@ LEAST_FOR_PACE = 5
 """Decisions of a person today before their own pace says more than everybody's."""
 
 
-def waiting(conn: Connection, names: Sequence[str], person: str, *, now: datetime) -> list[dict[str, Any]]:
+class Waiting(Shown):
+    """One night in which something waits for its reviewers."""
+
+    night_id: int
+    workflow: str
+    title: str
+    night: str
+    left: int
+    minutes: float
+    test: bool  # a launch test, and no night of the queue
+
+
+def waiting(conn: Connection, names: Sequence[str]) -> list[Waiting]:
     """The nights in which something waits for a decision, oldest due first."""
     nights = overview.in_review(conn, names)
     left = review_line.left(conn, [night["id"] for night in nights])
-    rows = []
-    for night in nights:
-        if not left.get(night["id"]):
-            continue
-        declared = workflow_if_known(night["workflow"])
-        seconds = capacity.seconds_per_item(conn, declared) if declared else 0.0
-        rows.append({
-            "id": night["id"], "workflow": night["workflow"], "title": title(night["workflow"]), "night": night["night"],
-            "left": left[night["id"]], "minutes": left[night["id"]] * seconds / 60, "purpose": night["purpose"],
-        })  # fmt: skip
-    return rows
+    seconds = {name: _seconds(conn, name) for name in {night["workflow"] for night in nights}}
+    return [
+        Waiting(
+            night_id=night["id"], workflow=night["workflow"], title=title(night["workflow"]), night=night["night"],
+            left=left[night["id"]], minutes=left[night["id"]] * seconds[night["workflow"]] / 60, test=night["purpose"] == TEST,
+        )
+        for night in nights if left.get(night["id"])
+    ]  # fmt: skip
+
+
+def _seconds(conn: Connection, name: str) -> float:
+    declared = workflow_if_known(name)
+    return capacity.seconds_per_item(conn, declared) if declared else 0.0
 
 
 def head(conn: Connection, night: Night, person: str, *, now: datetime) -> dict[str, Any]:
@@ -158,12 +174,6 @@ def _entries(conn: Connection, night: Night, rows: Sequence[Row], person: str, *
 def difference(before: str, after: str) -> list[tuple[str, str]]:
     """What an edit changes, word by word."""
     return worddiff.words(showing.clean(before), showing.clean(after))
-
-
-def title(name: str) -> str:
-    """What a workflow is called."""
-    declared = workflow_if_known(name)
-    return declared.title if declared else name
 
 
 def _title_of(row: Mapping[Any, Any], declared: Workflow | None) -> str:

@@ -10,6 +10,10 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 SAVED = ("realtime_cost_usd", "cache_saved_usd", "packing_saved_usd", "reused_saved_usd")
+PARTIAL = (
+    ("ix_items_in_review", "items", "night_id", "state = 'in_review'"),
+    ("ix_audit_events_notable", "audit_events", "at", "verb NOT IN ('create', 'move')"),
+)
 
 
 def upgrade() -> None:
@@ -46,10 +50,14 @@ def upgrade() -> None:
     op.create_index("ix_night_items_night_id_outcome", "night_items", ["night_id", "outcome"])
     op.create_index("ix_audit_events_workflow_id", "audit_events", ["workflow", "id"])
     op.create_index("ix_measures_workflow_night_id", "measures", ["workflow", "night_id"])
+    for name, table, column, where in PARTIAL:
+        op.create_index(name, table, [column], sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
 def downgrade() -> None:
     """Back to before."""
+    for name, table, _, _ in PARTIAL:
+        op.drop_index(name, table)
     op.drop_index("ix_measures_workflow_night_id", "measures")
     op.drop_index("ix_audit_events_workflow_id", "audit_events")
     op.drop_index("ix_night_items_night_id_outcome", "night_items")
