@@ -1,6 +1,6 @@
 """Failure mode 1: quality drifts in silence. Approval falls a little every night; nobody notices before a customer does."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,34 +14,10 @@ from overnight.ledger.connect import Ledger
 from overnight.quality import measure, metrics
 from overnight.review import exhibit
 from tests.conftest import Sandbox
+from tests.support.month import FIRST, one_night
 from tests.support.night import Night
 from tests.support.project import Project
 from tests.support.reviewed import SYSTEM, bring_home, draft, entries, shown
-
-FIRST = datetime(2026, 10, 1, 6, 30, tzinfo=UTC)  # 08:30 in Berlin
-SIZE = 25
-
-
-def one_night(ledger: Ledger, number: int, as_is: int, edit: int = 0, *, seconds: float = 60) -> Any:
-    """A night of 25 drafts that is exported, decided one after the other, collected and measured at the end of its review."""
-    morning = FIRST + timedelta(days=number)
-    label = (morning - timedelta(days=1)).date().isoformat()
-    _, night = shown(
-        ledger, "page", [draft(n) for n in range(SIZE)], run_id=f"scheduled__{number}", night=label, now=morning,
-        buckets=["ready"] * SIZE,
-    )  # fmt: skip
-    for place, item in enumerate(entries(ledger, night)):
-        decision: dict[str, Any] = {"decision": "approve", "reviewer": "ada", "surface": "page"}
-        if place >= as_is + edit:
-            decision |= {"decision": "rework", "reason_code": "fact_wrong", "note": "not so"}
-        elif place >= as_is:
-            decision |= {"decision": "edit", "edited": item["output"], "heavy": False}
-        with ledger.write() as conn:
-            at = morning + timedelta(seconds=seconds * place)
-            reviews.decide(conn, night["id"], item["id"], decision, actor=Actor("human", "ada"), now=at)
-    over = measure.review_over_at(night)
-    bring_home(ledger, now=over)
-    return over, measure.measure(ledger, actor=SYSTEM, now=over)
 
 
 def raised(ledger: Ledger) -> list[Any]:

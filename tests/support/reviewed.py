@@ -51,9 +51,13 @@ def stage(
     ledger: Ledger, surface: str, outputs: Sequence[Mapping[str, Any]], *, workflow: str = "blog_drafts", run_id: str = "manual__1",
     inputs: Sequence[Mapping[str, Any]] | None = None, buckets: Sequence[str] | None = None, night: str = "2026-11-23",
     tiers: Sequence[str] | None = None,
-    summary: Mapping[str, Any] | None = None, now: datetime = NOW,
+    summary: Mapping[str, Any] | None = None, now: datetime = NOW, usd: Decimal = Decimal(0),
 ) -> tuple[NightTask, LedgerNight]:  # fmt: skip
-    """A night whose items are validated and wait for their export."""
+    """A night whose items are validated and wait for their export.
+
+    Args:
+        usd: what each answer cost at the batch price.
+    """
     task = task_of(workflow, surface, run_id)
     common: dict[str, Any] = {"workflow": workflow, "actor": task.actor, "now": now - timedelta(hours=2)}
     facts = {
@@ -80,21 +84,29 @@ def stage(
             {"item_id": i, "bucket": buckets[n] if buckets else "ready", "position": n + 1, "tier": tiers[n] if tiers else None, "output": dict(outputs[n]), "output_hash":
              hashlib.sha256(json.dumps(outputs[n], sort_keys=True).encode()).hexdigest()} for n, i in enumerate(ids)
         ])  # fmt: skip
-        _remember(conn, opened, step_id, ids, outputs, task, common["now"])
+        _remember(conn, opened, step_id, ids, outputs, task, common["now"], usd)
         moved = {"summary": dict(summary) if summary else None}
         transitions.move(conn, "night", [opened["id"]], NightState.VALIDATED, **common, **moved)
     return task, opened
 
 
 def _remember(
-    conn: Any, night: LedgerNight, step_id: int, ids: Sequence[int], outputs: Any, task: NightTask, now: datetime
+    conn: Any,
+    night: LedgerNight,
+    step_id: int,
+    ids: Sequence[int],
+    outputs: Any,
+    task: NightTask,
+    now: datetime,
+    usd: Decimal,
 ) -> None:
     """The answers, as landing keeps them: what the model wrote before anybody edited it."""
     from overnight.ledger.tables import batches, requests
 
     batch_id = conn.execute(batches.insert().values(
         night_id=night["id"], step_id=step_id, shard=0, attempt=1, vendor=task.workflow.vendor, model=task.workflow.model,
-        key=f"test-{night['id']}", state="landed", request_count=1, request_bytes=1,
+        key=f"test-{night['id']}", state="landed", request_count=1, request_bytes=1, cost_usd=usd * len(ids), submitted_at=now,
+        ended_at=now + timedelta(minutes=40), landed_at=now + timedelta(minutes=41), vendor_batch_id=f"batch-of-{night['id']}",
     ).returning(batches.c.id)).scalar_one()  # fmt: skip
     prompt = prompts.load(task.workflow)
     from overnight.ledger.tables import prompts as prompt_table
@@ -114,8 +126,8 @@ def _remember(
     )  # fmt: skip
     bulk_insert(conn, answers, [
         {"item_id": i, "step_id": step_id, "request_id": request_id, "vendor": task.workflow.vendor, "attempt": 1, "state": "valid",
-         "output": dict(output), "error": None, "retryable": False, "model": task.workflow.model, **zero, "cost_usd": Decimal(0),
-         "realtime_cost_usd": Decimal(0), "landed_at": now, "night_id": night["id"], "reused_from": None}
+         "output": dict(output), "error": None, "retryable": False, "model": task.workflow.model, **zero, "cost_usd": usd,
+         "realtime_cost_usd": usd * 2, "landed_at": now, "night_id": night["id"], "reused_from": None}
         for i, output in zip(ids, outputs, strict=True)
     ])  # fmt: skip
 

@@ -18,14 +18,21 @@ HOME = {"sec-fetch-site": "same-origin"}
 class Guest(Visitor):
     """A visitor whose rights are given."""
 
-    def __init__(self, login: str, *, decides: bool = True, reads: bool = True) -> None:
-        self.login, self.decides, self.reads = login, decides, reads
+    def __init__(self, login: str, *, decides: bool = True, reads: bool = True, admin: bool = False, audits: bool = True) -> None:
+        self.login, self.decides, self.reads, self.admin, self.reads_log = login, decides, reads, admin, audits
 
     def may_read(self, workflow: str) -> bool:
         return self.reads
 
     def may_decide(self, workflow: str) -> bool:
         return self.decides
+
+    def may_audit(self, workflow: str) -> bool:
+        return self.reads_log
+
+    @property
+    def is_admin(self) -> bool:  # type: ignore[override]
+        return self.admin
 
 
 def client(guest: Guest | None, ledger: Ledger, now: Callable[[], datetime]) -> TestClient:

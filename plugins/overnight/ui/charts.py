@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pygal
+from pygal.etree import etree
 from pygal.style import Style
 
 from overnight.quality.control import Chart
@@ -49,7 +50,7 @@ def control(chart: Chart, band: tuple[float, float] | None, words: str, theme: s
     out = [point.value if point.out else None for point in points]
     if any(value is not None for value in out):
         drawn.add("no chance explains", out, dots_size=5, stroke=False)
-    return bytes(drawn.render())
+    return _drawn(drawn)
 
 
 def stacked(days: Mapping[str, Mapping[str, Decimal]], titles: Mapping[str, str], theme: str) -> bytes:
@@ -62,7 +63,16 @@ def stacked(days: Mapping[str, Mapping[str, Decimal]], titles: Mapping[str, str]
     drawn.value_formatter = _usd
     for name in sorted({name for day in days.values() for name in day}):
         drawn.add(titles.get(name, name), [float(day.get(name, 0)) or None for day in days.values()])
-    return bytes(drawn.render())
+    return _drawn(drawn)
+
+
+def _drawn(chart: Any) -> bytes:
+    """The picture without the settings that the library writes as a script for its own tooltips."""
+    tree = chart.render_tree()
+    for parent in list(tree.iter()):
+        for child in [node for node in parent if str(node.tag).endswith("script")]:
+            parent.remove(child)
+    return bytes(etree.tostring(tree))
 
 
 def _line(colours: Mapping[str, str], series: Sequence[str]) -> Any:

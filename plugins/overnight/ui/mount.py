@@ -30,10 +30,10 @@ def fastapi_apps() -> list[dict[str, Any]]:
 def external_views() -> list[dict[str, Any]]:
     """For AirflowPlugin.external_views: our pages in Airflow's navigation, and a night beside each Dag run."""
     pages = (("Tonight", "/"), ("Review", "/review"), ("Quality", "/quality"), ("Money", "/money"), ("Audit", "/audit"))
+    nav = {"destination": "nav", "category": "Overnight"}
     views: list[dict[str, Any]] = [
-        {"name": name, "href": f"{PREFIX}{path}", "destination": "nav", "category": "Overnight", "url_route": f"overnight-{name.lower()}"}
-        for name, path in pages
-    ]  # fmt: skip
+        {**nav, "name": name, "href": f"{PREFIX}{path}", "url_route": f"overnight-{name.lower()}"} for name, path in pages
+    ]
     # Airflow puts the names of the run into the braces.
     night = {"name": "Night", "href": f"{PREFIX}/run/{{DAG_ID}}/{{RUN_ID}}", "destination": "dag_run"}
     return [*views, {**night, "url_route": "overnight-night"}]

@@ -190,9 +190,26 @@ def get_verified(
 
 
 def operations(told: dict[str, Any]) -> list[dict[str, Any]]:
-    """The description's operations, in order, for the page."""
-    return [
-        {"method": method.upper(), "path": path, **one}
-        for path, methods in told["paths"].items()
-        for method, one in methods.items()
-    ]
+    """The description's operations, in order, as the page shows them."""
+    return [_shown(method, path, one) for path, methods in told["paths"].items() for method, one in methods.items()]
+
+
+def _shown(method: str, path: str, one: dict[str, Any]) -> dict[str, Any]:
+    body = one.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    answer = one["responses"]["200"].get("content", {}).get("application/json", {}).get("schema", {})
+    return {
+        "method": method.upper(), "path": path, "description": one.get("description", ""), "sends": _name(body),
+        "answers": _name(answer.get("items", answer)), "many": "items" in answer,
+        "parameters": [_parameter(parameter) for parameter in one.get("parameters", [])],
+    }  # fmt: skip
+
+
+def _name(schema: dict[str, Any]) -> str:
+    return str(schema.get("$ref", "")).rpartition("/")[2]
+
+
+def _parameter(one: dict[str, Any]) -> dict[str, Any]:
+    schema = one["schema"]
+    kind = schema.get("type") or " or ".join(part.get("type", "") for part in schema.get("anyOf", []))
+    return {"name": one["name"], "where": one["in"], "kind": kind, "pattern": schema.get("pattern", ""),
+            "default": schema.get("default", ""), "required": one.get("required", False)}  # fmt: skip
