@@ -15,10 +15,18 @@ SIZE = 25
 
 
 def one_night(
-    ledger: Ledger, number: int, as_is: int, edit: int = 0, *, seconds: float = 60, size: int = SIZE, usd: Decimal = Decimal(0)
+    ledger: Ledger,
+    number: int,
+    as_is: int,
+    edit: int = 0,
+    *,
+    seconds: float = 60,
+    size: int = SIZE,
+    usd: Decimal = Decimal(0),
+    first: datetime = FIRST,
 ) -> Any:
     """A night of drafts that is exported, decided one after the other, collected and measured at the end of its review."""
-    morning = FIRST + timedelta(days=number)
+    morning = first + timedelta(days=number)
     label = (morning - timedelta(days=1)).date().isoformat()
     _, night = shown(
         ledger, "page", [draft(n) for n in range(size)], run_id=f"scheduled__{number}", night=label, now=morning,

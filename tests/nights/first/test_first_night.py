@@ -1,64 +1,16 @@
 """The first night on a real Airflow: scheduler, triggerer, API server, a browser. One Airflow for all tests here."""
 
-import os
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from overnight.ledger import alerts, overview, switches, verify
-from overnight.ledger.connect import Ledger
-from overnight.rehearsal import night as rehearsal
-from overnight.rehearsal import processes
-from overnight.rehearsal.airflow_api import AirflowApi, wait_for
-from overnight.rehearsal.home import Home
-from tests.conftest import missing
+from overnight.rehearsal.airflow_api import wait_for
+from tests.support.airflow import Running
+from tests.support.browser import log_in
 
 pytestmark = pytest.mark.airflow
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
-
-
-@dataclass
-class Running:
-    """A rehearsal whose two nights are over."""
-
-    home: Home
-    api: AirflowApi
-    env: dict[str, str]
-    runs: dict[str, str]
-    ledger: Ledger
-
-    def night(self, workflow: str) -> Any:
-        with self.ledger.read() as conn:
-            (row,) = [n for n in overview.list_nights(conn, workflow) if n["run_id"] == self.runs[workflow]]
-            return row
-
-    def wait_run(self, dag_id: str, run_id: str, timeout_s: float = 240) -> str:
-        wait_for(lambda: self.api.run_state(dag_id, run_id) in ("success", "failed"), timeout_s, f"{run_id} did not end")
-        return self.api.run_state(dag_id, run_id)
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    before = dict(os.environ)
-    home = Home(tmp_path_factory.mktemp("night") / "home")
-    try:
-        api, env = rehearsal.start(Console(), home, batch_seconds=2)
-        runs = rehearsal.trigger(api, ["blog_drafts", "review_sentiment"])
-        made = Running(home, api, env, runs, Ledger(f"sqlite:///{home.airflow / 'overnight.db'}"))
-        for dag_id, run_id in runs.items():
-            assert made.wait_run(dag_id, run_id) == "success", (home.logs / "scheduler.log").read_text()[-3000:]
-        yield made
-    finally:
-        processes.stop_all(home)
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def test_both_nights_close_and_the_books_balance(running: Running) -> None:
@@ -120,49 +72,27 @@ def _sandbox_creates(running: Running) -> int:
     return int(count)
 
 
-@pytest.fixture(scope="module")
-def browser(request: pytest.FixtureRequest) -> Iterator[Any]:
-    if CHROMIUM is None:
-        missing(request, "chromium (Debian: apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield made
-        made.close()
-
-
-def log_in(browser: Any, running: Running, user: str) -> Any:
-    page = browser.new_context(viewport={"width": 1200, "height": 1400}).new_page()
-    page.goto(f"{running.env['OVERNIGHT_URL']}/overnight/")
-    page.fill("input[name=username]", user)
-    page.fill("input[name=password]", running.home.passwords()[user])
-    page.click("button[type=submit]")
-    page.wait_for_url("**/overnight/")
-    return page
-
-
 @pytest.mark.browser
 def test_a_reviewer_logs_in_decides_and_the_morning_review_collects(running: Running, browser: Any, tmp_path: Path) -> None:
     """Airflow's own login leads to the page; approve, edit and rework with a mouse; morning_review brings them home."""
     page = log_in(browser, running, "reviewer")
-    page.click("text=Blog drafts")
+    page.goto(f"{running.pages}/review/{running.night('blog_drafts')['id']}")
     page.screenshot(path=tmp_path / "before.png")
     cards = page.locator("article.card")
     assert cards.count() == 6
     cards.nth(0).get_by_role("button", name="Approve", exact=True).click()
-    page.wait_for_selector("text=Done: approved.")
+    page.wait_for_selector("text=Approved.")
     second = page.locator("article.card").nth(1)
     second.get_by_text("Edit", exact=True).click()
     second.locator("textarea[name='edited.title']").fill("A title with an edit")
     second.get_by_role("button", name="Approve with these edits").click()
-    page.wait_for_selector("text=Done: approved with your edits.")
+    page.wait_for_selector("text=Approved with your edits.")
     third = page.locator("article.card").nth(2)
     third.get_by_text("Rework", exact=True).click()
     third.locator("select").select_option("weak_hook")
     third.locator("textarea[name=note]").fill("Start with the rain.")
     third.get_by_role("button", name="Send back").click()
-    page.wait_for_selector("text=Done: sent back.")
+    page.wait_for_selector("text=Sent back.")
     page.screenshot(path=tmp_path / "after.png")
     assert page.locator("text=3 left to decide").count() == 1
 
@@ -178,9 +108,9 @@ def test_a_reviewer_logs_in_decides_and_the_morning_review_collects(running: Run
 def test_a_viewer_has_no_buttons_and_a_stranger_is_sent_to_the_login(running: Running, browser: Any) -> None:
     """Airflow's roles hold on our pages."""
     page = log_in(browser, running, "viewer")
-    page.click("text=Review sentiment")
+    page.goto(f"{running.pages}/review/{running.night('review_sentiment')['id']}")
     page.wait_for_selector("text=You may read this review, but not decide.")
-    assert page.locator("button").count() == 0
+    assert page.locator("button[name=decision]").count() == 0
     stranger = browser.new_context().new_page()
     stranger.goto(f"{running.env['OVERNIGHT_URL']}/overnight/review/1")
     assert "/auth/login" in stranger.url
