@@ -51,3 +51,8 @@ def test_the_slope_is_of_the_last_seven_nights_that_are_known() -> None:
     """A point a night is a point a night; two nights are no trend."""
     assert control.slope([0.1] * 20 + [0.80, 0.79, None, 0.77, 0.76, 0.75, 0.74]) == pytest.approx(-0.01)
     assert control.slope([0.8, None, 0.7]) is None
+
+
+def test_nights_that_all_cost_the_same_are_all_within() -> None:
+    """A rounding error is nothing that chance has to explain."""
+    assert control.individuals("cost_per_output", [(f"n{n}", 0.1 + 0.2 - 0.289 + n * 1e-18, 20) for n in range(12)]).out == ()

@@ -40,16 +40,18 @@ class Watched:
     def __init__(self, page: Any) -> None:
         self.errors: list[str] = []
         self.hosts: set[str] = set()
-        self.bytes = 0
+        self._finished: list[Any] = []
         page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("dialog", lambda dialog: (self.errors.append(f"a dialog: {dialog.message}"), dialog.dismiss()))
         page.on("request", lambda request: self.hosts.add(request.url.split("/")[2] if "//" in request.url else request.url[:20]))
-        page.on("requestfinished", self._add)
+        page.on("requestfinished", lambda request: self._finished.append(request))
 
-    def _add(self, request: Any) -> None:
-        sizes = request.sizes()
-        self.bytes += sizes["responseBodySize"] + sizes["responseHeadersSize"]
+    @property
+    def bytes(self) -> int:
+        """What was loaded over the wire: bodies as they were sent, and headers."""
+        sizes = [request.sizes() for request in self._finished]
+        return sum(one["responseBodySize"] + one["responseHeadersSize"] for one in sizes)
 
 
 def violations(page: Any) -> list[str]:
@@ -62,4 +64,5 @@ def violations(page: Any) -> list[str]:
     engine = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
     page.evaluate(engine)
     found = page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']})")
+    assert len(found["passes"]) > 5, "the engine looked at nothing"
     return [f"{one['id']}: {one['nodes'][0]['html'][:160]} ({len(one['nodes'])})" for one in found["violations"]]

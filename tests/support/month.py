@@ -33,7 +33,7 @@ def one_night(
         buckets=["ready"] * size, usd=usd,
     )  # fmt: skip
     for place, item in enumerate(entries(ledger, night)):
-        decision: dict[str, Any] = {"decision": "approve", "reviewer": "ada", "surface": "page"}
+        decision: dict[str, Any] = {"decision": "approve", "reviewer": "Ada Byron", "surface": "page"}
         if place >= as_is + edit:
             decision |= {"decision": "rework", "reason_code": "fact_wrong", "note": "not so"}
         elif place >= as_is:

@@ -32,7 +32,10 @@ class Point:
     @property
     def out(self) -> bool:
         """Outside the limits: something other than chance."""
-        return self.low is not None and self.high is not None and not self.low <= self.value <= self.high
+        if self.low is None or self.high is None:
+            return False
+        rounding = 1e-9 * max(abs(self.value), abs(self.high))  # nights that all cost the same differ by no more
+        return not self.low - rounding <= self.value <= self.high + rounding
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from math import floor
 from typing import Any
 
 import pygal
@@ -20,7 +21,8 @@ THEMES = {
 }  # fmt: skip
 SERIES = ("#0b62c4", "#176b40", "#8a4f00", "#8a6fc0", "#b3261e", "#1f7a8c", "#7a5c00", "#a83279", "#4f6d7a", "#3d5a1e")
 """Ten colours that can be told apart in both themes, one a workflow."""
-WIDTH, HEIGHT = 860, 300
+WIDTH, HEIGHT = 860, 340
+TICKS = 5
 
 
 def control(chart: Chart, band: tuple[float, float] | None, words: str, theme: str) -> bytes:
@@ -30,6 +32,7 @@ def control(chart: Chart, band: tuple[float, float] | None, words: str, theme: s
         colours, [colours["value"], colours["limit"], colours["limit"], colours["band"], colours["band"], colours["out"]]
     )
     points = chart.points
+    _scale(drawn, [edge for p in points for edge in (p.value, p.low, p.high) if edge is not None], share=band is not None)
     drawn.x_labels = [point.night[5:] for point in points]
     drawn.x_labels_major_count = 10
     drawn.show_minor_x_labels = False
@@ -37,8 +40,8 @@ def control(chart: Chart, band: tuple[float, float] | None, words: str, theme: s
     drawn.add(words, [point.value for point in points], dots_size=2.5)
     quiet: dict[str, Any] = {"show_dots": False, "stroke_style": {"dasharray": "5, 4", "width": 1}}
     if any(point.high is not None for point in points):
-        drawn.add("by chance up to", [point.high for point in points], **quiet)
-        drawn.add("… and from", [point.low for point in points], **quiet)
+        drawn.add("chance alone: at most", [point.high for point in points], **quiet)
+        drawn.add("… and at least", [point.low for point in points], **quiet)
     else:
         drawn.add(None, [])
         drawn.add(None, [])
@@ -57,6 +60,7 @@ def stacked(days: Mapping[str, Mapping[str, Decimal]], titles: Mapping[str, str]
     """Cost by day, one colour a workflow."""
     colours = THEMES[theme]
     drawn = pygal.StackedBar(**_plain(colours, SERIES), legend_at_bottom=True, legend_at_bottom_columns=4)
+    _scale(drawn, [float(sum(day.values())) for day in days.values() if day], share=False)
     drawn.x_labels = [day[5:] for day in days]
     drawn.x_labels_major_count = 10
     drawn.show_minor_x_labels = False
@@ -64,6 +68,17 @@ def stacked(days: Mapping[str, Mapping[str, Decimal]], titles: Mapping[str, str]
     for name in sorted({name for day in days.values() for name in day}):
         drawn.add(titles.get(name, name), [float(day.get(name, 0)) or None for day in days.values()])
     return _drawn(drawn)
+
+
+def _scale(chart: Any, values: Sequence[float], *, share: bool) -> None:
+    """Say the scale ourselves: where all values are nearly the same, the library looks for one and never ends."""
+    if not values:
+        return  # it says that there is nothing
+    top = 1.0 if share else max(values, default=0.0) * 1.15 or 1.0
+    bottom = max(0.0, floor(min(values, default=0.0) * 10) / 10) if share else 0.0
+    bottom = bottom if bottom < top else 0.0
+    chart.y_labels = [bottom + (top - bottom) * step / TICKS for step in range(TICKS + 1)]
+    chart.range = (bottom, top)
 
 
 def _drawn(chart: Any) -> bytes:

@@ -97,6 +97,9 @@
   }
 
   function begin() {
+    if (document.documentElement.dataset.theme) {
+      $$("picture source").forEach((source) => { source.media = theme === "dark" ? "all" : "not all"; });
+    }
     $$("textarea[data-difference]").forEach(difference);
     $$("[data-choose]").forEach((button) => {
       button.hidden = false;
