@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +49,14 @@ class Running:
 
 
 @contextmanager
-def nights(folder: Path, workflows: Sequence[str], queues: dict[str, list[dict[str, str]]]) -> Iterator[Running]:
-    """Airflow with a night of each workflow run to its end.
+def nights(
+    folder: Path, workflows: Sequence[str], queues: dict[str, list[dict[str, str]]], before_them: Callable[[Ledger], None]
+) -> Iterator[Running]:
+    """Airflow with a night of each workflow run to its end, and a look ahead at the next.
 
     Args:
         queues: workflow → the rows of its queue, where they are not its sample.
+        before_them: puts earlier nights into the ledger.
     """
     before, home = dict(os.environ), Home(folder / "home")
     try:
@@ -62,8 +65,10 @@ def nights(folder: Path, workflows: Sequence[str], queues: dict[str, list[dict[s
         os.environ.update(before)
         for name, rows in queues.items():
             fill(home.queue / name, rows)
-        made = Running(home, api, env, rehearsal.trigger(api, workflows), Ledger(f"sqlite:///{home.airflow / 'overnight.db'}"))
-        for dag_id, run_id in made.runs.items():
+        ledger = Ledger(f"sqlite:///{home.airflow / 'overnight.db'}")
+        before_them(ledger)
+        made = Running(home, api, env, rehearsal.trigger(api, workflows), ledger)
+        for dag_id, run_id in [*made.runs.items(), ("tonight", api.trigger("tonight"))]:
             assert made.wait_run(dag_id, run_id) == "success", (home.logs / "scheduler.log").read_text()[-3000:]
         yield made
     finally:

@@ -45,7 +45,10 @@ class Watched:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("dialog", lambda dialog: (self.errors.append(f"a dialog: {dialog.message}"), dialog.dismiss()))
         page.on("request", lambda request: self.hosts.add(request.url.split("/")[2] if "//" in request.url else request.url[:20]))
-        page.on("requestfinished", lambda request: self._finished.append(request))
+        page.on("requestfinished", self._kept)
+
+    def _kept(self, request: Any) -> None:
+        self._finished.append(request)
 
     @property
     def bytes(self) -> int:

@@ -46,6 +46,7 @@ class WatchOperator(BaseOperator):
         found = watch(ledger, now=now)
         channels.send_waiting(ledger, now=now)
         beat(now)
+        tell_metrics(ledger, now=now)
         return found
 
 
@@ -98,6 +99,17 @@ def _missing(ledger: Ledger, usual: dict[str, set[str]], now: datetime) -> Itera
             night=date, severity="critical", now=now,
         )  # fmt: skip
         yield True
+
+
+def tell_metrics(ledger: Ledger, *, now: datetime) -> None:
+    """The pages' numbers for those who watch them elsewhere. That they could not be told is no trouble of a night."""
+    from overnight.ui import gauges
+
+    try:
+        with ledger.read() as conn:
+            gauges.send(conn, now=now)
+    except Exception as error:
+        log.warning("the metrics were not told: %s", type(error).__name__)
 
 
 def beat(now: datetime) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from overnight.clock import utcnow
+from overnight.ledger.connect import Ledger
 from tests.conftest import missing
 from tests.support import airflow
 from tests.support.airflow import Running
@@ -20,13 +21,18 @@ DECIDED = (16, 15, 17, 15, 16, 14, 16, 15, 16, 17, 15, 6)
 
 @pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    rows = {"shopify_pages": airflow.products(36)}
-    with airflow.nights(tmp_path_factory.mktemp("night"), ["blog_drafts", "review_sentiment", "shopify_pages"], rows) as made:
-        morning = utcnow().replace(hour=7, minute=30, second=0, microsecond=0) - timedelta(days=len(DECIDED) + 2)
-        for number, as_is in enumerate(DECIDED):
-            usd = Decimal("0.011") + Decimal("0.0002") * (number % 4)
-            one_night(made.ledger, number, as_is, 3, size=20, usd=usd, seconds=240, first=morning)
+    rows = {"shopify_pages": airflow.products(34)}
+    workflows = ["blog_drafts", "review_sentiment", "shopify_pages"]
+    with airflow.nights(tmp_path_factory.mktemp("night"), workflows, rows, month) as made:
         yield made
+
+
+def month(ledger: Ledger) -> None:
+    """Twelve measured nights of drafts, up to the day before yesterday."""
+    morning = utcnow().replace(hour=7, minute=30, second=0, microsecond=0) - timedelta(days=len(DECIDED) + 2)
+    for number, as_is in enumerate(DECIDED):
+        usd = Decimal("0.011") + Decimal("0.0002") * (number % 4)
+        one_night(ledger, number, as_is, 3, size=20, usd=usd, seconds=240, first=morning)
 
 
 @pytest.fixture(scope="package")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -26,6 +26,11 @@ from overnight.ui.shows.shape import Shown, title
 from overnight.workflow import Workflow, workflow_if_known
 
 PER_PAGE = {"list": 25, "grid": 100}
+MOST_CHARS = {"list": 6_000, "grid": 600, "one": 40_000, "all": 10**9}
+"""Characters of one item that a view shows; what is longer is cut there and whole on the item's own page, to be edited."""
+TITLE_CHARS = 160
+CONTEXT = 80
+"""Characters of what stayed the same, on either side of a change."""
 LEAST_FOR_PACE = 5
 """Decisions of a person today before their own pace says more than everybody's."""
 
@@ -40,6 +45,17 @@ class Waiting(Shown):
     left: int
     minutes: float
     test: bool  # a launch test, and no night of the queue
+
+
+class ShownField(NamedTuple):
+    """One field as a view shows it: `before` and `after` may be cut (then it is not `whole`); `text` is all of it."""
+
+    name: str
+    before: str
+    after: str
+    text: str
+    editable: bool
+    whole: bool
 
 
 def waiting(conn: Connection, names: Sequence[str]) -> list[Waiting]:
@@ -111,9 +127,10 @@ def _undo(conn: Connection, night: Night, person: str) -> dict[str, Any] | None:
 
 
 def listed(
-    conn: Connection, night: Night, person: str, *, view: str, page: int, bucket: str, only_open: bool, now: datetime
-) -> dict[str, Any]:
-    """One page of the list or the grid, with the digest on the first."""
+    conn: Connection, night: Night, person: str, *, view: str, page: int, bucket: str, only_open: bool, now: datetime,
+    whole: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """One page of the list or the grid, with the digest on the first; `whole`: nothing of an item is cut."""
     shown = head(conn, night, person, now=now)
     names = [b["name"] for b in shown["buckets"] if b["name"] != reviews.COVERED and bucket in ("", b["name"])]
     size = PER_PAGE[view]
@@ -126,23 +143,51 @@ def listed(
         **shown, "view": view, "page": page, "pages": pages, "bucket": bucket, "only_open": only_open, "count": total,
         "digest": summary.get("digest"), "checks": summary.get("checks") or [],
         "digest_decision": review_line.of_digest(conn, night["id"]),
-        "entries": _entries(conn, night, rows, person, now=now),
+        "entries": _entries(conn, night, rows, person, most=MOST_CHARS["all" if whole else view], now=now),
     }  # fmt: skip
 
 
-def single(conn: Connection, night: Night, item_id: int, person: str, *, now: datetime) -> dict[str, Any] | None:
+def single(
+    conn: Connection, night: Night, item_id: int, person: str, *, now: datetime, whole: bool = False
+) -> dict[str, Any] | None:
     """One item, with its way to the next; None where it is not of this review."""
     row = reviews.item(conn, item_id)
     if row is None or row["night_id"] != night["id"] or row["bucket"] in (None, reviews.COVERED):
         return None
     shown = head(conn, night, person, now=now)
     before, behind, number = review_line.neighbours(conn, night["id"], item_id)
-    (entry,) = _entries(conn, night, [row], person, now=now)
+    (entry,) = _entries(conn, night, [row], person, most=MOST_CHARS["all" if whole else "one"], now=now)
     coming = review_line.next_open(conn, night["id"], person, now=now, after=item_id)
     return {**shown, "view": "one", "entry": entry, "before": before, "behind": behind, "number": number, "coming": coming}
 
 
-def _entries(conn: Connection, night: Night, rows: Sequence[Row], person: str, *, now: datetime) -> list[dict[str, Any]]:
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]} …"
+
+
+def _fields(row: Row, declared: Workflow | None, most: int) -> list[ShownField]:
+    found = exhibit.fields(row, declared.review if declared else None)
+    each = max(160, most // max(1, len(found)))
+    return [
+        ShownField(one.name, _cut(one.before, each), _cut(one.after, each), one.after, one.editable, len(one.after) <= each)
+        for one in found
+    ]
+
+
+def _changes(decision: Row | None, row: Row, most: int) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What a decision changed, with what stayed the same cut to its ends."""
+
+    def part(kind: str, text: str) -> tuple[str, str]:
+        if kind == "same" and len(text) > 2 * CONTEXT:
+            return kind, f"{text[:CONTEXT]} … {text[-CONTEXT:]}"
+        return kind, _cut(text, most)
+
+    return [(name, [part(*one) for one in parts]) for name, parts in decision_texts(decision, row)]
+
+
+def _entries(
+    conn: Connection, night: Night, rows: Sequence[Row], person: str, *, most: int, now: datetime
+) -> list[dict[str, Any]]:  # fmt: skip
     ids = [row["id"] for row in rows]
     found = ledger_findings.of_night(conn, night["id"], ids) if ids else {}
     decided = review_line.of_items(conn, night["id"], ids)
@@ -152,16 +197,18 @@ def _entries(conn: Connection, night: Night, rows: Sequence[Row], person: str, *
     made = []
     for row in rows:
         decision = decided.get(row["id"])
-        fields = exhibit.fields(row, declared.review if declared else None)
+        fields = _fields(row, declared, most)
+        asked = [(name, value) for name, value in row["input"].items() if value not in ("", None, [])]
         mine = decision is not None and decision["reviewer"] == person and decision["collected_at"] is None
         open_ = row["state"] == ItemState.IN_REVIEW or (row["state"] == ItemState.FAILED)
         holder = held.get(row["id"])
         made.append({
             "id": row["id"], "key": showing.clean(row["key"]), "title": _title_of(row, declared), "bucket": row["bucket"],
             "bucket_title": placement.BUCKETS.get(row["bucket"], row["bucket"]), "state": row["state"],
-            "input": [(name, showing.text(value)) for name, value in row["input"].items() if value not in ("", None, [])],
-            "fields": fields, "compared": any(field.before for field in fields), "output_hash": row["output_hash"] or "",
-            "findings": found.get(row["id"], []), "decision": decision, "texts": decision_texts(decision, row),
+            "input": [(name, _cut(showing.clean(showing.text(value)), max(160, most // len(asked)))) for name, value in asked],
+            "fields": fields, "whole": all(field.whole for field in fields), "compared": any(field.before for field in fields),
+            "output_hash": row["output_hash"] or "", "decision": decision, "texts": _changes(decision, row, most),
+            "findings": [{**one, "evidence": _cut(one["evidence"] or "", most // 20)} for one in found.get(row["id"], [])],
             "message": row["message"], "rounds": row["rounds"], "previous_note": row["note"], "whose": exhibit.whose(row),
             "firsts": firsts.get(row["id"], []), "mine": mine, "assented": person in firsts.get(row["id"], []),
             "may_change": open_ and (decision is None or mine), "by_hand": row["bucket"] == reviews.BY_HAND,
@@ -177,4 +224,4 @@ def difference(before: str, after: str) -> list[tuple[str, str]]:
 
 
 def _title_of(row: Mapping[Any, Any], declared: Workflow | None) -> str:
-    return showing.clean(declared.review.title(row["input"]) if declared else row["key"])
+    return _cut(showing.clean(declared.review.title(row["input"]) if declared else row["key"]), TITLE_CHARS)

@@ -81,7 +81,8 @@ def page(
     conn: Connection, night: Night, person: str, *, number: int, bucket: str, only_open: bool, now: datetime
 ) -> Page:  # fmt: skip
     """One page, riskiest first."""
-    shown = review.listed(conn, night, person, view="grid", page=number, bucket=bucket, only_open=only_open, now=now)
+    shown = review.listed(conn, night, person, view="grid", page=number, bucket=bucket, only_open=only_open, now=now,
+                          whole=True)  # fmt: skip
     return Page(
         night_id=night["id"], workflow=night["workflow"], night=night["night"], left=shown["left"], total=shown["total"],
         page=shown["page"], pages=shown["pages"], minutes=shown["pace"]["minutes"],
@@ -91,7 +92,7 @@ def page(
 
 def single(conn: Connection, night: Night, item_id: int, person: str, *, now: datetime) -> Item | None:
     """One item; None where it is not of this review."""
-    shown = review.single(conn, night, item_id, person, now=now)
+    shown = review.single(conn, night, item_id, person, now=now, whole=True)
     return None if shown is None else _item(shown["entry"])
 
 
@@ -99,7 +100,7 @@ def _item(entry: Mapping[str, Any]) -> Item:
     same = {key: entry[key] for key in ("id", "key", "title", "bucket", "state", "output_hash", "holder", "may_change")}
     return Item(
         **same, asked=dict(entry["input"]), says_yes=entry["whose"], first_yeses=tuple(entry["firsts"]),
-        fields=tuple(Field(name=one.name, before=one.before, after=one.after, editable=one.editable) for one in entry["fields"]),
+        fields=tuple(Field(name=one.name, before=one.before, after=one.text, editable=one.editable) for one in entry["fields"]),
         findings=tuple(_findings(entry["findings"])), decision=_decided(entry["decision"]),
     )  # fmt: skip
 
