@@ -7,7 +7,7 @@ export PYTHONPATH := $(CURDIR)/plugins$(if $(PYTHONPATH),:$(PYTHONPATH))
 export OVERNIGHT_VENV := $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: long help install install-dev night down test lint format lock bench faults people clean
+.PHONY: long pictures help install install-dev night down test lint format lock bench faults people clean
 
 help: ## What can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,7 +31,8 @@ down: ## Stop all that `make night` started and remove what it left
 	@if [ -x "$(BIN)/python" ]; then ./bin/overnight down; else echo "nothing to stop: no virtual environment at $(VENV)"; fi
 
 test: install-dev lint ## Lint, types and every test (STRICT=1 turns a skip for a missing system part into a failure)
-	@$(BIN)/python -m pytest $(if $(STRICT),--strict-system) $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not airflow" $(if $(STRICT),--strict-system) $(TEST_ARGS)
+	@$(BIN)/python -m pytest -m airflow $(if $(STRICT),--strict-system) $(TEST_ARGS)
 
 long: install-dev ## Tests that take too long for every change, into docs/results/long.txt
 	@mkdir -p docs/results && set -o pipefail && $(BIN)/python -m pytest --long --durations=0 2>&1 | grep -E "^[0-9.]+s call|passed|failed|FAILED" | tee docs/results/long.txt
@@ -57,6 +58,9 @@ faults: install-dev ## Kill nights at every point, under every fault profile, on
 people: install-dev ## A careless person at every review surface, a hundred seeds each, into benchmarks/results.json
 	@mkdir -p .faults && AIRFLOW_HOME=$(CURDIR)/.faults/people AIRFLOW__LOGGING__LOGGING_LEVEL=CRITICAL PYTHONPATH=$(PYTHONPATH):$(CURDIR) \
 		$(BIN)/python -m tests.support.people sheets notion airtable xlsx --results benchmarks/results.json
+
+pictures: install-dev ## The manual's pictures anew, from a real Airflow in a real Chromium, into docs/images
+	@mkdir -p docs/images && OVERNIGHT_PICTURES=$(CURDIR)/docs/images $(BIN)/python -m pytest tests/nights/first/test_browser_pages.py --strict-system
 
 lock: ## Resolve requirements*.in anew (needs uv)
 	@uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --upgrade requirements.in -o requirements.txt

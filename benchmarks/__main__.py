@@ -22,7 +22,7 @@ from benchmarks import peers, servers
 RESULTS = Path(__file__).with_name("results.json")
 NAMES = (
     "lost_response", "crash_after_accept", "restarts", "cutoff", "bad_answers", "waiting", "submit", "landing", "tokens",
-    "dag_parse", "review_calls", "inventory", "drift", "masking",
+    "dag_parse", "review_calls", "inventory", "drift", "masking", "pages", "decisions",
 )  # fmt: skip
 LONGEST_S = 1_200
 MEASURE = "import importlib, json, sys; print(json.dumps(importlib.import_module('benchmarks.' + sys.argv[1]).measure()))"

@@ -7,7 +7,7 @@ from overnight import AuditDigestOperator, morning
 
 @dag(**morning("audit_digest", "0 8 * * 1"))
 def audit_digest() -> None:
-    """A file, a message, and the same on the page /overnight/audit."""
+    """A file, a message, and the same on the page /overnight/audit/week."""
     AuditDigestOperator(task_id="digest")
 
 

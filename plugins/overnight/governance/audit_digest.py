@@ -1,7 +1,7 @@
 """The weekly audit digest: what ran, what was denied, who approved what and how fast, what repeats; the chains verified.
 
 A file a week (Markdown for people, JSON for machines) beside the raw answers' folder, a message, and the same on the page
-/overnight/audit. The file names where every chain ends: kept outside the database, it shows later whether the database was
+/overnight/audit/week. The file names where every chain ends: kept outside the database, it shows later whether the database was
 written anew, which the chains alone cannot (who owns the database could write them anew, too).
 """
 
@@ -97,7 +97,7 @@ def write(ledger: Ledger, place: Path, *, now: datetime) -> tuple[Path, Digest]:
     notifier.raise_alert(
         ledger, f"audit_digest:{name}", "audit_digest", EVERYTHING,
         f"{name}: {ran} nights, {len(made.denied)} denials, {sum(n for _, _, n in made.alerts)} alerts; {whole}. "
-        f"{place / name}.md, or the page /overnight/audit.", severity="critical" if made.problems else "info", now=now,
+        f"{place / name}.md, or the page /overnight/audit/week.", severity="critical" if made.problems else "info", now=now,
     )  # fmt: skip
     return place / f"{name}.md", made
 
