@@ -23,13 +23,15 @@ def one_night(
     seconds: float = 60,
     size: int = SIZE,
     usd: Decimal = Decimal(0),
-    first: datetime = FIRST,
-) -> Any:
+    first: datetime = FIRST, workflow: str = "blog_drafts", example: tuple[Any, Any] | None = None,
+) -> Any:  # fmt: skip
     """A night of drafts that is exported, decided one after the other, collected and measured at the end of its review."""
     morning = first + timedelta(days=number)
     label = (morning - timedelta(days=1)).date().isoformat()
+    outputs = [dict(example[1])] * size if example else [draft(n) for n in range(size)]
+    inputs = [dict(example[0])] * size if example else None
     _, night = shown(
-        ledger, "page", [draft(n) for n in range(size)], run_id=f"scheduled__{number}", night=label, now=morning,
+        ledger, "page", outputs, workflow=workflow, inputs=inputs, run_id=f"scheduled__{number}", night=label, now=morning,
         buckets=["ready"] * size, usd=usd,
     )  # fmt: skip
     for place, item in enumerate(entries(ledger, night)):

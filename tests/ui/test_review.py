@@ -112,6 +112,21 @@ def test_a_decision_is_taken_back_until_it_went_on_its_way(ledger: Ledger) -> No
     assert verbs.count("undo") == 1
 
 
+def test_the_last_one_is_taken_back_from_wherever_one_is(ledger: Ledger) -> None:
+    """The next page was loaded before the decision was made, so it cannot name it: the server knows which was the last."""
+    review = Review(ledger, 3)
+    ada = review.at(Guest("ada"))
+    for item in review.items[:2]:
+        review.decide(ada, item["id"])
+    taken = ada.post(f"{review.path}/undo", data={"item_id": "last", "then": "item"}, headers=HOME)
+    assert taken.headers["location"].partition("?")[0].endswith(f"/item/{review.items[1]['id']}")
+    assert set(review.decided()) == {review.items[0]["id"]}
+    ada.post(f"{review.path}/undo", data={"item_id": "last"}, headers=JSON)
+    assert review.decided() == {}
+    refused = ada.post(f"{review.path}/undo", data={"item_id": "last"}, headers=JSON)
+    assert (refused.status_code, "no decision of yours" in refused.json()["error"]) == (409, True)
+
+
 def test_a_first_yes_of_two_is_taken_back_too(ledger: Ledger) -> None:
     """It decided nothing, and is not counted any more when the second comes."""
     review = Review(ledger, 1, tiers=["T3"])

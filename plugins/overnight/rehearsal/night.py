@@ -66,6 +66,7 @@ def run(
     except (NotReady, httpx.HTTPError) as trouble:
         out.print(f"[red]{trouble}[/red]\nThe logs are in {home.logs}. `make down` stops what is running.", soft_wrap=True)
         return 1
+    api.trigger("tonight")  # the page Tonight then looks ahead at the next lock; nobody need wait for it
     ledger = Ledger(f"sqlite:///{home.airflow / 'overnight.db'}")
     good = _report(out, ledger, runs, api, home)
     if watched:
@@ -208,7 +209,8 @@ def _say_empty(out: Console, nights: Sequence[Any], home: Home) -> None:
 def _say_where(out: Console, home: Home, env: dict[str, str]) -> None:
     url, passwords = env["OVERNIGHT_URL"], home.passwords()
     lines: list[tuple[str, str]] = [
-        ("the morning review", f"{url}/overnight/"),
+        ("tonight", f"{url}/overnight/"),
+        ("the morning review", f"{url}/overnight/review"),
         ("the Airflow UI", url),
         ("log in as", ", ".join(f"{user} / {password}" for user, password in passwords.items())),
         ("the queue's answers", str(home.queue)),

@@ -112,14 +112,19 @@ def each(
         return said, review_line.left(conn, [night["id"]]).get(night["id"], 0)
 
 
+def last_of(conn: Connection, night: Night, who: Visitor) -> str:
+    """The item of a person's last decision in a night that can be taken back; "" for the digest, and where there is none."""
+    found = reviews.newest_of(conn, night["id"], who.name[:128])
+    return str(found["item_id"] or "") if found is not None else ""
+
+
 def back(conn: Connection, night: Night, form: Form, *, who: Visitor, now: datetime) -> str:
     """Take back one's own decision.
 
     Raises:
         DecisionRefused: there is none of theirs, or it went on its way.
     """
-    reviewer = who.name[:128]
-    said = deciding.undo(conn, night, number(form, "item_id"), reviewer, now=now)
+    said = deciding.undo(conn, night, number(form, "item_id"), who.name[:128], now=now)
     return {"assent": "taken back: your first yes"}.get(said, "taken back: it waits for a decision again")
 
 

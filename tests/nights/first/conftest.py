@@ -14,7 +14,9 @@ from tests.support import airflow
 from tests.support.airflow import Running
 from tests.support.browser import CHROMIUM, chromium
 from tests.support.month import one_night
+from tests.workflows.good import GOOD
 
+MEASURED = "amazon_listings"
 DECIDED = (16, 15, 17, 15, 16, 14, 16, 15, 16, 17, 15, 6)
 """Approved as they are, of twenty a night; on the last of them something happened."""
 
@@ -28,11 +30,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def month(ledger: Ledger) -> None:
-    """Twelve measured nights of drafts, up to the day before yesterday."""
+    """Twelve measured nights of listings, up to the day before yesterday."""
     morning = utcnow().replace(hour=7, minute=30, second=0, microsecond=0) - timedelta(days=len(DECIDED) + 2)
     for number, as_is in enumerate(DECIDED):
         usd = Decimal("0.011") + Decimal("0.0002") * (number % 4)
-        one_night(ledger, number, as_is, 3, size=20, usd=usd, seconds=240, first=morning)
+        one_night(ledger, number, as_is, 3, size=20, usd=usd, seconds=240, first=morning, workflow=MEASURED,
+                  example=GOOD[MEASURED, "rewrite"])  # fmt: skip
 
 
 @pytest.fixture(scope="package")

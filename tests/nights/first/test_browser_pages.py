@@ -19,7 +19,7 @@ LOOKS = {
 PAGES = {
     "tonight": "/", "review": "/review", "review-list": "/review/{blog_drafts}", "review-digest": "/review/{review_sentiment}",
     "review-grid": "/review/{shopify_pages}?view=grid", "review-item": "/review/{shopify_pages}/next", "quality": "/quality",
-    "quality-workflow": "/quality/blog_drafts", "money": "/money", "audit": "/audit", "audit-week": "/audit/week",
+    "quality-workflow": "/quality/amazon_listings", "money": "/money", "audit": "/audit", "audit-week": "/audit/week",
     "nights": "/nights", "night": "/night/{blog_drafts}", "api": "/api",
 }  # fmt: skip
 

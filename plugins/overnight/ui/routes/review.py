@@ -122,7 +122,10 @@ async def decide_many(request: Request, night: Decides, who: Who, form: Form, bo
 
 @router.post("/{night_id}/undo", dependencies=[OwnPages])
 async def undo(request: Request, night: Decides, who: Who, form: Form, books: Books, now: Now) -> Response:
-    """Take back one's own decision, as long as it has not gone on its way."""
+    """Take back one's own decision (`item_id`, or `last`), as long as it has not gone on its way."""
+    if form.get("item_id") == ["last"]:
+        with books.read() as conn:
+            form = {**form, "item_id": [taking.last_of(conn, night, who)]}
     return await run_in_threadpool(_answer, request, night, who, form, books, now, taking.back)
 
 

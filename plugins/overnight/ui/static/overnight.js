@@ -71,7 +71,12 @@
       const url = told.next ? `${base}/item/${told.next}` : `${base}?said=${encodeURIComponent(`${told.said}. Nothing is left to decide here`)}`;
       const loaded = told.next && ahead && new URL(ahead.url, location.href).href === new URL(url, location.href).href ? await ahead.page : null;
       if (!loaded || !show(loaded, url, told.said)) location.assign(told.next ? `${url}?said=${encodeURIComponent(told.said)}` : url);
-      else if ($("#left")) $("#left").textContent = `${told.left} left to decide`;
+      else {
+        // The page was loaded before this decision was made: what it says of all of them is put right.
+        if ($("#left")) $("#left").textContent = `${told.left} left to decide`;
+        if ($("#done")) $("#done").value = $("#done").max - told.left;
+        if ($("#undo-last")) $("#undo-last").hidden = false;
+      }
     } catch (error) {
       say("error", error.message);
       buttons.forEach((one) => { one.disabled = false; });
@@ -138,7 +143,7 @@
     if (writing || event.ctrlKey || event.metaKey || event.altKey || $("dialog[open]")) return;
     if (event.key === "?") { $("#keys")?.showModal(); return; }
     const target = $(`[data-key="${CSS.escape(event.key)}"]`);
-    if (!target || target.disabled) return;
+    if (!target || target.disabled || target.closest("[hidden]")) return;
     event.preventDefault();
     const box = target.matches("summary") ? target.parentElement : null;
     if (!box) { target.click(); return; }
