@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -175,7 +176,7 @@ def load(workflow: str) -> tuple[Policy, str]:
     path = path_of(workflow)
     try:
         data = path.read_bytes()
-        policy = Policy.model_validate(_mapping(data))
+        policy = _parsed(data)
     except FileNotFoundError as error:
         raise PolicyError(f"{workflow} has no policy ({path.name} beside its prompt): denied by default.") from error
     except (yaml.YAMLError, ValidationError) as error:
@@ -196,6 +197,12 @@ def hash_of(workflow: str) -> str:
 def under(actor: Actor, workflow: str) -> Actor:
     """The actor with the policy it acts under in this workflow: every audit record names it."""
     return replace(actor, policy_hash=hash_of(workflow))
+
+
+@lru_cache(maxsize=64)
+def _parsed(data: bytes) -> Policy:
+    """Read anew each time, parsed once: a review asks at every decision."""
+    return Policy.model_validate(_mapping(data))
 
 
 def _mapping(data: bytes) -> dict[str, Any]:

@@ -8,6 +8,7 @@ This module must never be handed a secret or an item's text: rows carry ids, sta
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
@@ -67,8 +68,33 @@ def _framed(value: Any) -> bytes:
     return b"%d:%b" % (len(data), data)
 
 
+Kept = list[tuple[str, Entry, Actor, datetime]]
+_KEPT = "overnight_audit_kept"
+
+
+@contextmanager
+def gathered(conn: Connection) -> Iterator[Kept]:
+    """Keep what is appended in this block and append it at its end, many rows in one go: a list of decisions is one write.
+
+    Yields:
+        What is kept so far; whoever undoes a part of their work cuts the list back to where it was.
+    """
+    kept: Kept = []
+    conn.info[_KEPT] = kept
+    try:
+        yield kept
+    finally:
+        del conn.info[_KEPT]
+    for (workflow, actor, now), group in groupby(kept, key=lambda one: (one[0], one[2], one[3])):
+        append(conn, workflow, [entry for _, entry, _, _ in group], actor=actor, now=now)
+
+
 def append(conn: Connection, workflow: str, entries: Iterable[Entry], *, actor: Actor, now: datetime) -> int:
     """Append entries to the chain of `workflow` and the day of `now`; returns how many. Runs inside the caller's write."""
+    if (kept := conn.info.get(_KEPT)) is not None:
+        before = len(kept)
+        kept.extend((workflow, entry, actor, now) for entry in entries)
+        return len(kept) - before
     day = now.astimezone(UTC).date().isoformat()
     position, prev = _head_for_update(conn, workflow, day)
     # A list, so that every detail stays alive while the next is compared with it.

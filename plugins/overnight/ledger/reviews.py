@@ -60,7 +60,9 @@ def effective(conn: Connection, night_id: int) -> dict[int | None, Row]:
     return {row["item_id"]: row for row in conn.execute(query).mappings()}
 
 
-def decide(conn: Connection, night_id: int, item_id: int | None, decision: Row, *, actor: Actor, now: datetime) -> int:
+def decide(
+    conn: Connection, night_id: int, item_id: int | None, decision: Row, *, actor: Actor, now: datetime, night: Row | None = None
+) -> int:
     """Write one decision: decision, reviewer, surface and, as they apply, reason_code, note, edited and output_hash.
 
     Whose yes is due is asked before, by `review.deciding`: every surface comes through there.
@@ -68,7 +70,8 @@ def decide(conn: Connection, night_id: int, item_id: int | None, decision: Row, 
     Raises:
         DecisionRefused: not in review, decided by someone else, already collected, or made on another version.
     """
-    night = conn.execute(select(nights).where(nights.c.id == night_id)).mappings().one_or_none()
+    if night is None:
+        night = conn.execute(select(nights).where(nights.c.id == night_id)).mappings().one_or_none()
     if night is None or night["state"] not in (NightState.EXPORTED, NightState.CLOSED):
         raise DecisionRefused("This night is not in review. Nothing was decided; open the list of nights.")
     if decision["decision"] not in DECISIONS:

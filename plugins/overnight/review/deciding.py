@@ -30,18 +30,24 @@ class Said:
     decided: bool = True
 
 
-def decide(conn: Connection, night_id: int, item_id: int | None, decision: Row, *, actor: Actor, now: datetime) -> Said:
+def decide(
+    conn: Connection, night_id: int, item_id: int | None, decision: Row, *, actor: Actor, now: datetime,
+    night: Row | None = None, item: Row | None = None,
+) -> Said:  # fmt: skip
     """Take one decision. A yes that needs a second one is kept.
+
+    Args:
+        night, item: as they were read a moment ago, by who decides many; what must be fresh is read again under its lock.
 
     Raises:
         DecisionRefused: with the words for the reviewer.
     """
-    night = nights.get(conn, night_id)
+    night = night if night is not None else nights.get(conn, night_id)
     people = _team()
     person = people.who(decision["reviewer"])[:128]
     decision = {**decision, "reviewer": person}
     actor = policies.under(Actor(actor.kind, person, actor.run_id, actor.task_id), night["workflow"])
-    item = reviews.item(conn, item_id) if item_id is not None else None
+    item = item if item is not None or item_id is None else reviews.item(conn, item_id)
     if decision["decision"] in ("approve", "edit") and item is not None:
         approval = _approval(night["workflow"])
         tier = _tier(item, approval, decision)
@@ -49,7 +55,7 @@ def decide(conn: Connection, night_id: int, item_id: int | None, decision: Row, 
             reviews.assent(conn, night, item, person, surface=decision["surface"], actor=actor, now=now)
             due = approvals.whose(approval, people, tier)
             return Said(f"kept as the first yes, {person}'s: this needs {due}. It waits for the second", decided=False)
-    reviews.decide(conn, night_id, item_id, decision, actor=actor, now=now)
+    reviews.decide(conn, night_id, item_id, decision, actor=actor, now=now, night=night)
     return Said(verdict.SAID[str(decision["decision"])])
 
 
@@ -92,7 +98,8 @@ def _is_enough(conn: Connection, item: Row, tier: Tier, approval: Approval, deci
             "This needs a named approver who is logged in: decide it on Overnight's own review page. Nothing was decided."
         )
     try:
-        enough = approvals.enough(approval, people, tier, person, reviews.assents_to(conn, item))
+        earlier = reviews.assents_to(conn, item) if tier in approvals.NAMED else ()
+        enough = approvals.enough(approval, people, tier, person, earlier)
     except NotTheirs as refusal:
         raise DecisionRefused(f"{refusal} Nothing was decided.") from refusal
     if decision["decision"] == "edit" and tier == "T3" and not people.is_one_of(person, approval.owners):

@@ -99,7 +99,7 @@ def _plain(colours: Mapping[str, str], series: Sequence[str]) -> dict[str, Any]:
         background=colours["ground"], plot_background=colours["ground"], foreground=colours["ink"],
         foreground_strong=colours["ink"], foreground_subtle=colours["line"], colors=tuple(series), font_family="sans-serif",
         label_font_size=11, major_label_font_size=11, legend_font_size=12, value_font_size=11, opacity="1", transition="0s",
-        no_data_font_size=14,
+        no_data_font_size=14, guide_stroke_color=colours["line"], major_guide_stroke_color=colours["line"],
     )  # fmt: skip
     return {
         "style": style, "js": (), "width": WIDTH, "height": HEIGHT, "explicit_size": False, "margin": 8, "spacing": 8,

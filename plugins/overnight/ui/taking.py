@@ -6,10 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from overnight.ledger import holds, review_line, reviews
+from overnight.ledger import audit, holds, queue, review_line, reviews
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger
-from overnight.ledger.errors import AlreadyThere
 from overnight.ledger.nights import Night
 from overnight.ledger.reviews import DecisionRefused
 from overnight.review import deciding, exhibit, verdict
@@ -89,26 +88,33 @@ def each(
     """Decisions that came as one list, each taken or refused by itself; returns (item, taken, words) of each, and what is left.
 
     All that is taken commits together: a list that is sent again after a lost answer finds its own decisions standing.
+
+    Raises:
+        AlreadyThere: somebody decided one of them at this very moment; none is taken.
     """
     said: list[tuple[int, bool, str]] = []
-    with ledger.write() as conn:
-        others = {item_id: row for item_id, row in holds.held(conn, night["id"], now=now).items() if row["person"] != who.name}
+    declared = workflow_if_known(night["workflow"])
+    with ledger.write() as conn, audit.gathered(conn) as kept:
+        held = holds.held(conn, night["id"], now=now)
+        rows = {row["id"]: row for row in queue.by_ids(conn, {one["item_id"] for one in given})}
         for one in given:
-            item_id, words = one["item_id"], ""
+            item_id, so_far = one["item_id"], len(kept)
             try:
-                if item_id in others:
-                    raise DecisionRefused(_has_it(others[item_id]["person"]))
+                if item_id in held and held[item_id]["person"] != who.name:
+                    raise DecisionRefused(_has_it(held[item_id]["person"]))
                 written = verdict.Written(
                     decision=one["decision"], reason=one["reason_code"], note=one["note"], reviewer=who.login,
                     edits=one["edited"], checklist=tuple(one["checklist"]),
                 )  # fmt: skip
-                with conn.begin_nested():
-                    words = _decide(conn, night, item_id, written, one["output_hash"] or None, who=who, now=now)
+                row = rows.get(item_id)
+                decision = {**verdict.decision(written, row, declared, surface="page"), "output_hash": one["output_hash"] or None}
+                actor = Actor("human", who.login)
+                words = deciding.decide(conn, night["id"], item_id, decision, actor=actor, now=now, night=night, item=row).words
                 said.append((item_id, True, words))
-            except (DecisionRefused, AlreadyThere) as refusal:
-                words = str(refusal) if isinstance(refusal, DecisionRefused) else SAME_MOMENT
-                refused(conn, night, item_id, words, who=who, now=now)
-                said.append((item_id, False, words))
+            except DecisionRefused as refusal:  # before anything of it was written
+                del kept[so_far:]
+                refused(conn, night, item_id, str(refusal), who=who, now=now)
+                said.append((item_id, False, str(refusal)))
         return said, review_line.left(conn, [night["id"]]).get(night["id"], 0)
 
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from overnight.ledger.errors import AlreadyThere
 from overnight.ui import taking
 from overnight.ui.access import Decides, OwnPages, Seen, SeenWorkflow, Who
 from overnight.ui.given import Books, Now
@@ -141,7 +142,10 @@ def post_decisions(night: Decides, asked: Decisions, who: Who, books: Books, now
     The same rules hold as on the page: whose yes is due, what a colleague has open, which version was looked at.
     """
     given = [one.model_dump() for one in asked.decisions]
-    results, left = taking.each(books, night, given, who=who, now=now)
+    try:
+        results, left = taking.each(books, night, given, who=who, now=now)
+    except AlreadyThere as error:
+        raise HTTPException(409, taking.SAME_MOMENT) from error
     said = tuple(Taken(item_id=item_id, taken=taken, said=words) for item_id, taken, words in results)
     count = sum(one.taken for one in said)
     return Outcome(taken=count, refused=len(said) - count, left=left, results=said)
