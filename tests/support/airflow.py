@@ -69,7 +69,7 @@ def nights(
         before_them(ledger)
         made = Running(home, api, env, rehearsal.trigger(api, workflows), ledger)
         for dag_id, run_id in [*made.runs.items(), ("tonight", api.trigger("tonight"))]:
-            assert made.wait_run(dag_id, run_id) == "success", (home.logs / "scheduler.log").read_text()[-3000:]
+            assert made.wait_run(dag_id, run_id, 900) == "success", (home.logs / "scheduler.log").read_text()[-3000:]
         yield made
     finally:
         processes.stop_all(home)
