@@ -52,7 +52,7 @@ def events(conn: Connection, since: datetime, until: datetime, verbs: Iterable[s
 def reviewers(conn: Connection, since: datetime, until: datetime, workflows: Iterable[str]) -> list[dict[str, Any]]:
     """Per reviewer and workflow: decisions by kind, and the median seconds between two on our own page (None: not known)."""
     query = (
-        select(decisions, nights.c.workflow)
+        select(decisions.c.reviewer, decisions.c.decision, decisions.c.surface, decisions.c.decided_at, nights.c.workflow)
         .join(nights, nights.c.id == decisions.c.night_id)
         .where(decisions.c.decided_at >= since, decisions.c.decided_at < until, nights.c.workflow.in_(list(workflows)))
         .where(decisions.c.superseded_at.is_(None) | decisions.c.collected_at.is_not(None))

@@ -18,6 +18,8 @@ from overnight.ui.shows.shape import Shown, title
 from overnight.workflow import workflow_if_known
 
 PERIODS = (7, 28, 90)
+DAILY = 31
+"""Days that a chart shows one by one: nine hundred bars weigh more than the page may."""
 SAVED = ("cache_saved_usd", "packing_saved_usd", "reused_saved_usd")
 
 
@@ -116,10 +118,13 @@ def money(conn: Connection, names: Sequence[str], days: int, *, now: datetime) -
 
 
 def series(conn: Connection, names: Sequence[str], days: int, *, now: datetime) -> dict[str, dict[str, Decimal]]:
-    """Cost by date and workflow: date → workflow → USD."""
+    """Cost by date and workflow: date → workflow → USD; of more than a month, by week (the date is its Monday)."""
     found: dict[str, dict[str, Decimal]] = {}
     for row in spending.by_night(conn, names, now - timedelta(days=days)):
-        day = found.setdefault(row["night"][:10], {})
+        when = date.fromisoformat(row["night"][:10])
+        if days > DAILY:
+            when -= timedelta(days=when.weekday())
+        day = found.setdefault(when.isoformat(), {})
         day[row["workflow"]] = day.get(row["workflow"], Decimal(0)) + row["cost_usd"]
     return found
 
