@@ -168,12 +168,12 @@ def places(ledger: Ledger) -> dict[str, str]:
 
 def review_places(ledger: Ledger) -> dict[str, str]:
     """The pages of one large review."""
-    every = places_of(ledger)
+    every = newest_review(ledger)
     return {"review list": every, "review grid": f"{every}?view=grid", "last page of the list": f"{every}?page=9999",
             "only what is open": f"{every}?waits=true&page=100"}  # fmt: skip
 
 
-def places_of(ledger: Ledger) -> str:
+def newest_review(ledger: Ledger) -> str:
     with ledger.read() as conn:
         return f"/review/{conn.execute(text('SELECT max(id) FROM nights')).scalar_one()}"
 
