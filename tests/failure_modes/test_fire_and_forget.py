@@ -10,7 +10,7 @@ from overnight.governance import audit_digest
 from overnight.ledger import alerts, reviews
 from overnight.ledger.connect import Ledger
 from overnight.ledger.tables import items
-from tests.failure_modes.test_silent_quality_drift import SIZE, one_night
+from tests.support.month import SIZE, one_night
 from tests.support.reviewed import NOW, bring_home, draft, shown
 
 
