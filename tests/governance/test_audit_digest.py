@@ -1,20 +1,23 @@
 """The weekly audit digest: a page and a file that say what ran, what was denied, who decided what; tampering included."""
 
 import json
+import random
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from overnight.governance import audit_digest
-from overnight.ledger import alerts, reviews
+from overnight.ledger import alerts, audit_week, measures, reviews
 from overnight.ledger.connect import Ledger
 from overnight.ledger.reviews import DecisionRefused
+from overnight.ledger.tables import decisions
 from overnight.ui import taking
 from overnight.ui.shows import audit as audit_page
 from tests.conftest import Sandbox
+from tests.support.month import FIRST, one_night
 from tests.support.night import Night, sample
 from tests.support.visitors import Guest, press
 
@@ -81,6 +84,28 @@ def test_the_page_shows_what_its_reader_may_see_and_no_more(week: Night) -> None
         theirs = audit_page.week(conn, ["blog_drafts"], now=week.now)["digest"]
     assert [row["workflow"] for row in mine.nights] == ["email_sms"]
     assert (list(theirs.nights), list(theirs.denied), list(theirs.reviewers), list(theirs.heads)) == ([], [], [], [])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_weeks_pace_reckoned_in_the_database_is_the_pace_of_the_decisions_themselves(seed: int, ledger: Ledger) -> None:
+    """Counts and median gaps of each person, pauses left out, are what the rows say when they are read one by one."""
+    dice = random.Random(seed)
+    one_night(ledger, 0, as_is=15, edit=4)
+    with ledger.write() as conn:
+        now = FIRST
+        for row in conn.execute(select(decisions.c.id)).all():
+            now += timedelta(seconds=dice.choice([dice.uniform(0, 4), dice.uniform(0, 90), dice.uniform(800, 1000)]))
+            changed = {"decided_at": now, "reviewer": dice.choice(["Ada Byron", "Ben Okafor"])}
+            conn.execute(decisions.update().where(decisions.c.id == row.id).values(changed))
+    with ledger.read() as conn:
+        found = audit_week.reviewers(conn, FIRST, FIRST + timedelta(days=7), ["blog_drafts"])
+        rows = conn.execute(select(decisions).order_by(decisions.c.decided_at)).all()
+    assert [row["reviewer"] for row in found] == ["Ada Byron", "Ben Okafor"]
+    for row in found:
+        own = [r for r in rows if r.reviewer == row["reviewer"]]
+        for kind in ("approve", "edit", "rework"):
+            assert row[kind] == sum(r.decision == kind for r in own)
+        assert row["median_seconds"] == pytest.approx(measures.pace([r.decided_at for r in own]), abs=0.11)
 
 
 def test_very_fast_approval_and_a_reviewer_unlike_the_others_are_named() -> None:

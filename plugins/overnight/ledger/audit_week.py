@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Float, cast, extract, func, select
 
 from overnight.ledger import audit
-from overnight.ledger.measures import pace
+from overnight.ledger.measures import LONGEST_PAUSE_S
 from overnight.ledger.tables import alerts, answers, audit_events, audit_heads, decisions, items, night_items, nights
 
 DENIED = ("deny", "refuse")
@@ -51,25 +51,52 @@ def events(conn: Connection, since: datetime, until: datetime, verbs: Iterable[s
 
 def reviewers(conn: Connection, since: datetime, until: datetime, workflows: Iterable[str]) -> list[dict[str, Any]]:
     """Per reviewer and workflow: decisions by kind, and the median seconds between two on our own page (None: not known)."""
-    query = (
-        select(decisions.c.reviewer, decisions.c.decision, decisions.c.surface, decisions.c.decided_at, nights.c.workflow)
-        .join(nights, nights.c.id == decisions.c.night_id)
-        .where(decisions.c.decided_at >= since, decisions.c.decided_at < until, nights.c.workflow.in_(list(workflows)))
-        .where(decisions.c.superseded_at.is_(None) | decisions.c.collected_at.is_not(None))
-        .order_by(decisions.c.decided_at)
-    )
+    counting = (
+        decisions.c.decided_at >= since, decisions.c.decided_at < until, nights.c.workflow.in_(list(workflows)),
+        decisions.c.superseded_at.is_(None) | decisions.c.collected_at.is_not(None),
+    )  # fmt: skip
+    person = (decisions.c.reviewer, nights.c.workflow)
+    joined = decisions.join(nights, nights.c.id == decisions.c.night_id)
     kinds: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    times: dict[tuple[str, str], list[datetime]] = defaultdict(list)
-    for row in conn.execute(query).mappings():
-        key = (row["reviewer"], row["workflow"])
-        kinds[key][row["decision"]] += 1
-        if row["surface"] == "page":
-            times[key].append(row["decided_at"])
+    by_kind = select(*person, decisions.c.decision, func.count()).select_from(joined).where(*counting)
+    for who, name, kind, count in conn.execute(by_kind.group_by(*person, decisions.c.decision)):
+        kinds[who, name][kind] += count
+    # The gaps are taken and counted in the database, by tenths of a second: a week can have as many as it has decisions.
+    before = func.lag(_seconds(conn)).over(partition_by=person, order_by=decisions.c.decided_at)
+    gaps = (
+        select(*person, (_seconds(conn) - before).label("gap"))
+        .select_from(joined)
+        .where(*counting, decisions.c.surface == "page")
+        .subquery()
+    )
+    tenth = func.round(gaps.c.gap * 10).label("tenth")
+    by_gap = select(gaps.c.reviewer, gaps.c.workflow, tenth, func.count()).where(gaps.c.gap <= LONGEST_PAUSE_S)
+    times: dict[tuple[str, str], Counter[float]] = defaultdict(Counter)
+    for who, name, tenths, count in conn.execute(by_gap.group_by(gaps.c.reviewer, gaps.c.workflow, tenth)):
+        times[who, name][float(tenths) / 10] += count
     return [
         {"reviewer": who, "workflow": name, **{kind: counted[kind] for kind in ("approve", "edit", "rework")},
-         "median_seconds": pace(times[who, name])}
+         "median_seconds": _median(times[who, name])}
         for (who, name), counted in sorted(kinds.items())
     ]  # fmt: skip
+
+
+def _seconds(conn: Connection) -> ColumnElement[float]:
+    if conn.dialect.name == "postgresql":
+        return cast(extract("epoch", decisions.c.decided_at), Float)
+    return func.julianday(decisions.c.decided_at, type_=Float) * 86400
+
+
+def _median(counted: Counter[float]) -> float | None:
+    """Of values with their counts: the middle one, or between the two middle ones."""
+    total, seen, low = counted.total(), 0, None
+    for value in sorted(counted):
+        seen += counted[value]
+        if low is None and 2 * seen >= total:
+            low = value
+        if 2 * seen > total:
+            return None if low is None else round((low + value) / 2, 1)
+    return None
 
 
 def reasons(conn: Connection, since: datetime, until: datetime, workflows: Iterable[str]) -> list[tuple[str, str, int]]:
