@@ -25,22 +25,12 @@ from overnight.rehearsal import night as rehearsal
 from overnight.rehearsal import processes
 from overnight.rehearsal.airflow_api import AirflowApi, wait_for
 from overnight.rehearsal.home import Home
+from tests.support.airflow import IMPATIENT
 
 pytestmark = pytest.mark.airflow
 WORKFLOW, ROWS = "review_sentiment", 6
 CASES = list(product(("submit", "wait", "land", "cutoff"), ("task", "triggerer", "scheduler")))
 GOOD: list[str] = []
-SETTINGS = {
-    "OVERNIGHT_QUIET_SECONDS": "4", "OVERNIGHT_AGAIN_SECONDS": "2", "OVERNIGHT_SETTLE_SECONDS": "60",
-    "OVERNIGHT_FIRST_LOOK_SECONDS": "8",
-    # A killed worker is noticed by its silence: seconds here, five minutes by default.
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "4",
-    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "3",
-    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
-    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
-    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
-}  # fmt: skip
 
 
 def todays(count: int) -> list[tuple[str, str]]:
@@ -54,7 +44,7 @@ class Airflow:
     def __init__(self, home: Home) -> None:
         self.home = home
         self.api: AirflowApi
-        self.api, self.env = rehearsal.start(Console(), home, batch_seconds=5, profile="slow", seed=3, settings=SETTINGS)
+        self.api, self.env = rehearsal.start(Console(), home, batch_seconds=5, profile="slow", seed=3, settings=IMPATIENT)
         self.ledger = Ledger(f"sqlite:///{home.airflow / 'overnight.db'}")
         for old in (home.queue / WORKFLOW).glob("*.csv"):
             old.unlink()

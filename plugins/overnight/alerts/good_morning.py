@@ -33,7 +33,7 @@ def good_morning(ledger: Ledger, base_url: str, *, now: datetime) -> bool:
     date = now.astimezone(ZoneInfo(brand().timezone)).date().isoformat()
     return notifier.raise_alert(
         ledger, f"good_morning:{date}", "good_morning", "*", message(ledger, base_url, now=now), night=date,
-        severity="info", now=now,
+        now=now,
     )  # fmt: skip
 
 

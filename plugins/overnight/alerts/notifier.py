@@ -7,6 +7,7 @@ import logging
 from datetime import datetime
 
 from overnight.alerts import channels
+from overnight.alerts.kinds import INFO, NIGHT_DOES_NOT_END, SEVERITY
 from overnight.governance import policy as policies
 from overnight.ledger import alerts
 from overnight.ledger.audit import Actor
@@ -15,42 +16,37 @@ from overnight.ledger.connect import Ledger
 log = logging.getLogger("overnight.alerts")
 
 
-ONE_TROUBLE = {
-    "check_failed", "task_failed", "not_drained", "not_exported", "export_mismatch", "surface_broken", "nothing_ran"
-}  # fmt: skip
-"""Kinds that say one thing of a night, that it does not come to its end: one alert for all of them."""
-
-
 def night_key(kind: str, workflow: str, run_id: str) -> str:
     """What makes two alerts of a night the same."""
-    return f"{'night' if kind in ONE_TROUBLE else kind}:{workflow}:{run_id}"
+    return f"{'night' if kind in NIGHT_DOES_NOT_END else kind}:{workflow}:{run_id}"
 
 
 def night_alert(
-    ledger: Ledger, kind: str, workflow: str, night: str, run_id: str, message: str, *, now: datetime,
-    severity: str = "error",
+    ledger: Ledger, kind: str, workflow: str, night: str, run_id: str, message: str, *, now: datetime
 ) -> bool:  # fmt: skip
     """Raise the alert of one night that is not as it should be; returns whether it is new."""
     key = night_key(kind, workflow, run_id)
-    return raise_alert(ledger, key, kind, workflow, message, night=night, run_id=run_id, severity=severity, now=now)
+    return raise_alert(ledger, key, kind, workflow, message, night=night, run_id=run_id, now=now)
 
 
 def raise_alert(
     ledger: Ledger, key: str, kind: str, workflow: str, message: str, *, now: datetime, night: str = "", run_id: str = "",
-    severity: str = "error",
+    severity: str | None = None,
 ) -> bool:  # fmt: skip
     """Raise an alert, or count a repetition of the one with the same key; returns whether it is new.
 
     Args:
-        severity: critical, error, warning or info (a recovery, a good morning).
+        kind: one of `kinds.SEVERITY`.
+        severity: critical, error, warning or info, where this one is graver than its kind.
     """
+    severity = severity or SEVERITY[kind]
     alert = {
         "dedupe_key": key[:250], "kind": kind, "workflow": workflow, "night": night, "run_id": run_id, "severity": severity,
         "message": message,
     }  # fmt: skip
     with ledger.write() as conn:
         new = alerts.raise_once(conn, alert, actor=policies.under(Actor("system", "alerts", run_id=run_id), workflow), now=now)
-    log.log(logging.INFO if severity == "info" else logging.ERROR, "ALERT %s %s %s: %s", kind, workflow, night, message)
+    log.log(logging.INFO if severity == INFO else logging.ERROR, "ALERT %s %s %s: %s", kind, workflow, night, message)
     if new:
         channels.send_waiting(ledger, now=now)
     return new

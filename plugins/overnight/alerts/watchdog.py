@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import BaseOperator
 
 from overnight.alerts import channels, notifier
+from overnight.alerts.kinds import NIGHT_DOES_NOT_END
 from overnight.brand import brand
 from overnight.clock import first, utcnow
 from overnight.ledger import alerts, migrate, nights
@@ -88,7 +89,7 @@ def _missing(ledger: Ledger, usual: dict[str, set[str]], now: datetime) -> Itera
             notifier.recovered(ledger, key, f"The night of {date} was opened after all.", now=now)
             continue
         with ledger.read() as conn:
-            told = [row for row in alerts.open_since(conn, name, locked_at) if row["kind"] in notifier.ONE_TROUBLE]
+            told = [row for row in alerts.open_since(conn, name, locked_at) if row["kind"] in NIGHT_DOES_NOT_END]
         if now < locked_at + GRACE or any(row["dedupe_key"] != key for row in told):
             continue  # not yet; or its run said itself what is wrong
         notifier.raise_alert(
@@ -96,7 +97,7 @@ def _missing(ledger: Ledger, usual: dict[str, set[str]], now: datetime) -> Itera
             f"Nothing ran at {locked_at.astimezone(zone):%H:%M}: no night of {date} was opened, and no task said why. Is the "
             "scheduler alive, and is the Dag still there and unpaused? Trigger it by hand with start=now to catch up; the queue "
             f"is as people left it. If it is meant to rest, `bin/overnight launch {name} --to paused` says so.",
-            night=date, severity="critical", now=now,
+            night=date, now=now,
         )  # fmt: skip
         yield True
 

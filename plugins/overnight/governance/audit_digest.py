@@ -97,7 +97,7 @@ def write(ledger: Ledger, place: Path, *, now: datetime) -> tuple[Path, Digest]:
     notifier.raise_alert(
         ledger, f"audit_digest:{name}", "audit_digest", EVERYTHING,
         f"{name}: {ran} nights, {len(made.denied)} denials, {sum(n for _, _, n in made.alerts)} alerts; {whole}. "
-        f"{place / name}.md, or the page /overnight/audit/week.", severity="critical" if made.problems else "info", now=now,
+        f"{place / name}.md, or the page /overnight/audit/week.", severity="critical" if made.problems else None, now=now,
     )  # fmt: skip
     return place / f"{name}.md", made
 

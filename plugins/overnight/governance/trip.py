@@ -49,6 +49,6 @@ def after_landing(ledger: Ledger, task: NightTask, batch: Batch, *, now: datetim
         ledger, f"tripped:{name}:{task.run_id}", "tripped", name,
         f"{name} was stopped by a rule: {why}. What is finished is kept, what is open at the vendor is cancelled, nothing new is "
         f"bought or exported. Look at the night's answers, then `bin/overnight resume {name} --by NAME --reason WHY`.",
-        night=batch["night"], run_id=task.run_id, severity="critical", now=now,
+        night=batch["night"], run_id=task.run_id, now=now,
     )  # fmt: skip
     return why

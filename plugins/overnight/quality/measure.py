@@ -130,7 +130,7 @@ def _tighten(ledger: Ledger, night: Night, found: Sequence[Signal], *, actor: Ac
     told = " ".join(f"{signal.evidence} What to do: {signal.action}" for signal in found)
     notifier.raise_alert(  # one trouble, one alert, whatever the number of its signs
         ledger, f"drift:{night['workflow']}:{night['night']}", "drift", night["workflow"], f"{told} {held}", night=night["night"],
-        run_id=night["run_id"], severity="warning", now=now,
+        run_id=night["run_id"], now=now,
     )  # fmt: skip
 
 
@@ -149,8 +149,7 @@ def _loosen(
         )
     notifier.raise_alert(
         ledger, f"released:{night['workflow']}:{night['night']}", "released", night["workflow"],
-        f"{night['workflow']} is no longer tightened: {reason}.", night=night["night"], run_id=night["run_id"], severity="info",
-        now=now,
+        f"{night['workflow']} is no longer tightened: {reason}.", night=night["night"], run_id=night["run_id"], now=now,
     )  # fmt: skip
 
 

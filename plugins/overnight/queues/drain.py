@@ -83,7 +83,7 @@ def _say_urgent(ledger: Ledger, task: NightTask, night: Night, told: Sequence[Ro
         notifier.night_alert(
             ledger, "urgent_rows", task.workflow.name, night["night"], task.run_id,
             f"{len(keys)} rows cannot wait for the night and were taken out before the lock: {listed}. Look at them now; why is "
-            "said beside each row.", now=now, severity="critical",
+            "said beside each row.", now=now,
         )  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def _say_over_capacity(ledger: Ledger, task: NightTask, night: Night, *, now: da
             ledger, f"capacity:{task.workflow.name}:{task.run_id}", "over_capacity", task.workflow.name,
             f"{night['over_cap']} items wait for a later night: {night['cap_why']}. {night['cap']} were locked. Each row says "
             "its place in line; old ones rise. More minutes or people in team.yaml, or less backlog, make room.",
-            night=night["night"], run_id=task.run_id, severity="warning", now=now,
+            night=night["night"], run_id=task.run_id, now=now,
         )  # fmt: skip
 
 
@@ -109,7 +109,7 @@ def _say_over_budget(ledger: Ledger, task: NightTask, night: Night, *, now: date
             f"{over} items of the lowest priority wait for the next night: tonight's budget of ${night['budget_usd']} does not "
             "cover what they could cost at most (or its max_tokens what they could take). Nothing was overspent. Raise max_usd "
             "or max_tokens in the workflow's policy.yaml, or budget_usd in brand.yaml, if they should run.",
-            now=now, severity="warning",
+            now=now,
         )  # fmt: skip
 
 

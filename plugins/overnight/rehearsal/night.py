@@ -16,12 +16,12 @@ from overnight.rehearsal import desk, loop, memory, processes
 from overnight.rehearsal import home as homes
 from overnight.rehearsal.airflow_api import AirflowApi, NotReady, wait_for
 from overnight.rehearsal.home import Home
+from overnight.rehearsal.topology import ONE_MACHINE, Topology, ledger_url
 from overnight.sandbox.server import hosts
 from overnight.workflow import workflow_names
 
 FIRST = ("blog_drafts", "review_sentiment")
 """What a rehearsal runs unless more is asked for: one that is reviewed item by item, one that is read as a digest."""
-COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 _DONE = ("success", "failed")
 
 
@@ -67,7 +67,7 @@ def run(
         out.print(f"[red]{trouble}[/red]\nThe logs are in {home.logs}. `make down` stops what is running.", soft_wrap=True)
         return 1
     api.trigger("tonight")  # the page Tonight then looks ahead at the next lock; nobody need wait for it
-    ledger = Ledger(f"sqlite:///{home.airflow / 'overnight.db'}")
+    ledger = Ledger(ledger_url(env))
     good = _report(out, ledger, runs, api, home)
     if watched:
         out.print(f"all processes together used at most {watched.peak_mb():.0f} MB (as seen once a second)")
@@ -81,27 +81,28 @@ def run(
 
 def start(
     out: Console, home: Home, reviews: Path | None = None, batch_seconds: float = 3.0, *, profile: str = "none", seed: int = 0,
-    settings: Mapping[str, str] | None = None,
+    settings: Mapping[str, str] | None = None, topology: Topology = ONE_MACHINE,
 ) -> tuple[AirflowApi, dict[str, str]]:  # fmt: skip
     """The local vendor and every Airflow component, up and healthy.
 
     Args:
         profile, seed: how the local vendor fails (`overnight sandbox --profile list`).
         settings: environment variables that differ from a rehearsal's own.
+        topology: which processes, on which databases.
     """
     port = homes.free_port()
-    env = {**homes.make(home, hosts(f"http://127.0.0.1:{port}"), port, reviews), **(settings or {})}
+    env = {**homes.make(home, hosts(f"http://127.0.0.1:{port}"), port, reviews), **topology.settings, **(settings or {})}
     os.environ.update({name: env[name] for name in ("AIRFLOW_HOME", "OVERNIGHT_QUEUE_DIR", "OVERNIGHT_PROJECT")})
     out.print(f"starting the local vendor on port {port}")
     start_sandbox(home, env, batch_seconds, profile, seed)
     desk.fill(f"http://127.0.0.1:{port}", homes.queued(home))
-    migrate.upgrade(Ledger(f"sqlite:///{home.airflow / 'overnight.db'}"))
+    migrate.upgrade(Ledger(ledger_url(env)))
     out.print("making Airflow's database")
     if processes.run(home, "db-migrate", processes.python("-m", "airflow", "db", "migrate"), env) != 0:
         raise NotReady("`airflow db migrate` failed")
-    out.print(f"starting Airflow: {', '.join(COMPONENTS)} (parallelism {env['AIRFLOW__CORE__PARALLELISM']})")
-    for component in COMPONENTS:
-        start_component(home, component, env)
+    out.print(f"starting Airflow: {', '.join(topology.components)} (parallelism {env['AIRFLOW__CORE__PARALLELISM']})")
+    for component in topology.components:
+        start_component(home, component, env, topology)
     api = AirflowApi(env["OVERNIGHT_URL"], "admin", home.passwords()["admin"])
     api.wait_ready(180, alive=lambda: _all_alive(home))
     out.print("Airflow is up; reading the Dags")
@@ -109,9 +110,10 @@ def start(
     return api, env
 
 
-def start_component(home: Home, component: str, env: dict[str, str]) -> None:
+def start_component(home: Home, component: str, env: dict[str, str], topology: Topology = ONE_MACHINE) -> None:
     """One of Airflow's processes."""
-    processes.start(home, component, processes.python("-m", "airflow", component), env)
+    command = processes.python("-m", "airflow", *topology.components[component])
+    processes.start(home, component, command, {**env, **topology.own.get(component, {})})
 
 
 def start_sandbox(home: Home, env: dict[str, str], batch_seconds: float, profile: str = "none", seed: int = 0) -> None:

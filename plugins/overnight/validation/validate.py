@@ -171,7 +171,7 @@ def _say_grave(ledger: Ledger, task: NightTask, night: Night, *, now: datetime) 
         notifier.night_alert(
             ledger, "grave_findings", task.workflow.name, night["night"], task.run_id,
             f"{listed}. What is in the review stands ahead of all others, and nobody approves it alone or in bulk; the others "
-            "failed and go nowhere. Look at them now if a customer may be in danger.", now=now, severity="critical",
+            "failed and go nowhere. Look at them now if a customer may be in danger.", now=now,
         )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Airflow as a cluster: several workers and triggerers over Redis and PostgreSQL."""
