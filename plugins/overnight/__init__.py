@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from overnight.governance.audit_digest import AuditDigestOperator
     from overnight.governance.check import CheckOperator
     from overnight.governance.launch_test import LaunchTestOperator
+    from overnight.governance.retention import RetentionOperator
     from overnight.quality.measure import MeasureOperator
     from overnight.queues.drain import DrainOperator
     from overnight.queues.preview import PreviewOperator
@@ -45,6 +46,7 @@ _FROM = {
     "DeliverOperator": "overnight.delivery.deliver",
     "MeasureOperator": "overnight.quality.measure",
     "LaunchTestOperator": "overnight.governance.launch_test",
+    "RetentionOperator": "overnight.governance.retention",
     "WatchOperator": "overnight.alerts.watchdog",
     "GoodMorningOperator": "overnight.alerts.good_morning",
     "AuditDigestOperator": "overnight.governance.audit_digest",
@@ -64,6 +66,7 @@ __all__ = [
     "LaunchTestOperator",
     "MeasureOperator",
     "PreviewOperator",
+    "RetentionOperator",
     "ValidateOperator",
     "WatchOperator",
     "by_hand",

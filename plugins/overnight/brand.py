@@ -40,6 +40,18 @@ class LiveLane(BaseModel):
     agents: tuple[str, ...] = ()  # agent ids
 
 
+class Retention(BaseModel):
+    """After how many days what is removed; null: never. Figures, hashes and the ends of the log's chains always stay.
+
+    How long the vendors' raw answers are kept is each policy's (`audit.keep_raw_days`).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    texts_days: int | None = Field(default=None, ge=30)  # what items said and were answered, what people wrote about them
+    audit_days: int | None = Field(default=None, ge=90)  # whole days of the audit log, into an archive first
+
+
 class Brand(BaseModel):
     """The brand's own settings. Anything unknown in the file is an error, not a silence."""
 
@@ -55,6 +67,7 @@ class Brand(BaseModel):
     review_ends: time = time(13, 0)  # when the review block is over: what is undecided then waits for the next morning
     launch: LaunchSettings = LaunchSettings()
     live: LiveLane = LiveLane()
+    retention: Retention = Retention()
     enqueued_tokens: dict[str, dict[str, int]] = Field(default_factory=dict)  # vendor → model → what its tier lets wait
 
     @field_validator("timezone")

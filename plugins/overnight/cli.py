@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from overnight.clock import utcnow
-from overnight.commands import launch, lessons, quality, switches
+from overnight.commands import launch, lessons, quality, retention, switches
 from overnight.commands.terminal import fail, ledger, open_unchecked, out
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Overnight: what ops asks and does.")
@@ -19,6 +19,8 @@ app.command()(switches.stop)
 app.command()(switches.resume)
 app.command()(launch.launch)
 app.command()(launch.forecast)
+app.command()(retention.retention)
+app.command("check-archive")(retention.check_archive)
 
 
 @app.command()
@@ -161,7 +163,8 @@ def bill(
 
 @app.command()
 def sandbox(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8700,
+    port: Annotated[int, typer.Option(help="The port it listens on.")] = 8700,
+    host: Annotated[str, typer.Option(help="The address it listens on; 0.0.0.0 in a container.")] = "127.0.0.1",
     state: Annotated[Path | None, typer.Option(help="File that keeps its state over restarts.")] = None,
     batch_seconds: Annotated[float, typer.Option(help="How long a batch takes.")] = 2.0,
     cancel_seconds: Annotated[float, typer.Option(help="How long a cancel takes to settle.")] = 1.0,
@@ -180,9 +183,9 @@ def sandbox(
         return
     if profile not in PROFILES:
         fail(f"{profile!r} is no fault profile; there are {', '.join(PROFILES)}. Nothing was started.")
-    for vendor, host in server.hosts(f"http://127.0.0.1:{port}").items():
-        out.print(f"{vendor:10} host {host}", soft_wrap=True)
-    server.serve(port, state, Pace(batch_seconds, cancel_seconds, expire_seconds), seed, profile=profile)
+    for vendor, address in server.hosts(f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}").items():  # noqa: S104 - compared
+        out.print(f"{vendor:10} host {address}", soft_wrap=True)
+    server.serve(port, state, Pace(batch_seconds, cancel_seconds, expire_seconds), seed, host, profile)
 
 
 @app.command()

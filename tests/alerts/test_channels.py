@@ -34,7 +34,10 @@ def connect(monkeypatch: pytest.MonkeyPatch, services: list[dict[str, str]]) -> 
 def say(
     ledger: Ledger, kind: str = "not_exported", severity: str = "error", message: str = "It is late.", now: Any = NOW
 ) -> bool:
-    return notifier.night_alert(ledger, kind, "blog_drafts", "2026-11-23", "run-1", message, now=now, severity=severity)
+    key = notifier.night_key(kind, "blog_drafts", "run-1")
+    return notifier.raise_alert(
+        ledger, key, kind, "blog_drafts", message, now=now, night="2026-11-23", run_id="run-1", severity=severity
+    )
 
 
 def only(ledger: Ledger) -> tuple[Any, dict[str, Any]]:

@@ -1,14 +1,31 @@
 """The ledger's tables come from numbered steps, and only from them."""
 
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from overnight.ledger import governance_tables, migrate, quality_tables, review_tables  # noqa: F401 - each adds its tables
+from overnight.ledger import (
+    governance_tables,  # noqa: F401 - each adds its tables
+    migrate,
+    overview,
+    quality_tables,  # noqa: F401
+    review_tables,  # noqa: F401
+    verify,
+)
 from overnight.ledger.connect import Ledger, _as_sqlalchemy
 from overnight.ledger.errors import LedgerError, WrongVersion
 from overnight.ledger.tables import metadata
+from tests.conftest import Sandbox
+from tests.support import heads
+from tests.support.night import EVENING, Night, queue_rows
+
+DAY = timedelta(days=1)
+KEPT = ("nights", "items", "night_items", "batches", "requests", "answers", "findings", "audit_events", "audit_heads")
 
 
 def test_the_steps_make_exactly_the_tables_the_code_uses(ledger: Ledger) -> None:
@@ -21,6 +38,36 @@ def test_the_steps_make_exactly_the_tables_the_code_uses(ledger: Ledger) -> None
 def test_bringing_an_up_to_date_ledger_up_changes_nothing(ledger: Ledger) -> None:
     """`migrate` is safe to call again."""
     assert migrate.upgrade(ledger) == migrate.head() == migrate.current(ledger)
+
+
+@pytest.mark.parametrize("revision", heads.revisions())
+def test_a_ledger_of_any_earlier_version_comes_up_with_all_it_holds_and_goes_on(
+    revision: str, ledger: Ledger, queue: Path, vendors: Sandbox
+) -> None:
+    """Rows that an earlier version wrote are all there, every chain and every sum still holds, and the next night runs on them."""
+    rows = heads.load(ledger, revision)
+    assert rows > 200, "a night of each of two workflows"
+    with ledger.read() as conn:
+        before = {name: conn.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar_one() for name in KEPT}
+    assert migrate.upgrade(ledger) == migrate.head()
+    with ledger.read() as conn:
+        assert compare_metadata(MigrationContext.configure(conn), metadata) == []
+        assert {name: conn.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar_one() for name in KEPT} == before
+        assert verify.problems(conn) == []
+        for night in overview.list_nights(conn):
+            assert overview.describe(conn, night)["outcomes"]["staged"] > 0
+    rows_tonight = [{"review_id": f"new-{n}", "sku": "S", "rating": 5, "body": f"Soft fabric, number {n}."} for n in range(4)]
+    queue_rows(queue, "review_sentiment", rows_tonight)
+    tonight = Night(ledger, "review_sentiment", run_id="manual__after", base=EVENING + DAY, now=EVENING + DAY)
+    assert tonight.run()["staged"] == 4
+    assert tonight.row()["state"] == "closed"
+    assert tonight.problems() == []
+
+
+def test_every_step_but_the_newest_has_a_ledger_that_it_left_behind() -> None:
+    """A new step brings the ledger of the version before it (docs/how-to/upgrade.md says how)."""
+    steps = [script.revision for script in ScriptDirectory.from_config(migrate._config()).walk_revisions()]
+    assert heads.revisions() == sorted(steps)[:-1]
 
 
 def test_a_ledger_of_a_newer_version_is_refused(ledger: Ledger) -> None:

@@ -1,7 +1,7 @@
-"""Runs a night over and over, killed with SIGKILL right before each of its writing commits in turn, and run again.
+"""Runs a night over and over, killed with SIGKILL right before one of its writing commits after the other, and run again.
 
 A program of its own, so that it forks from a process without threads. Prints one JSON line: what happened.
-usage: python -m tests.support.killed_night WORKFLOW FOLDER
+usage: python -m tests.support.killed_night WORKFLOW FOLDER [FIRST STEP]    (every STEP-th commit from FIRST on; all without)
 """
 
 import json
@@ -53,13 +53,13 @@ def _run(path: Path, workflow: str, kill_at: int | None, later: timedelta) -> in
     return min(commits, 250)
 
 
-def main(workflow: str, folder: Path) -> None:
-    """One unharmed night, then one for each of its commits."""
+def main(workflow: str, folder: Path, first: int = 1, step: int = 1) -> None:
+    """One unharmed night, then one for each of the chosen commits."""
     whole = folder / "whole.db"
     migrate.upgrade(Ledger(f"sqlite:///{whole}"))
     commits = run_in_child(whole, workflow)
     report: dict[str, Any] = {"commits": commits, "killed": 0, "unfinished": [], "nights": []}
-    for kill_at in range(1, commits + 1):
+    for kill_at in range(first, commits + 1, step):
         path = folder / f"{kill_at}.db"
         migrate.upgrade(Ledger(f"sqlite:///{path}"))
         report["killed"] += run_in_child(path, workflow, kill_at) == -1
@@ -73,4 +73,4 @@ def main(workflow: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), *map(int, sys.argv[3:]))

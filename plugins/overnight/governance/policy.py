@@ -136,9 +136,11 @@ class Approval(_Closed):
 
 
 class Audit(_Closed):
-    """Layer 4: how long the raw answers are kept, in days. The audit log itself is never cut."""
+    """Layer 4: how long the vendors' raw answers are kept. What the audit log says leaves for an archive only, and never a part
+    of a day (`retention` in brand.yaml).
+    """
 
-    keep_raw_days: int = Field(default=0, ge=0)
+    keep_raw_days: int = Field(default=0, ge=0)  # after the night is closed; then the Dag `retention` removes the files
 
 
 class Policy(_Closed):

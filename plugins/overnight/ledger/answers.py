@@ -202,6 +202,7 @@ def reusable(
             .join(batches, batches.c.id == requests.c.batch_id)
             .where(request_items.c.input_key.in_(chunk), answers.c.state == AnswerState.VALID, items.c.workflow == workflow)
             .where(batches.c.state == BatchState.LANDED, answers.c.reused_from.is_(None))
+            .where(items.c.texts_removed_at.is_(None))  # what it said is gone
             .order_by(answers.c.id)
         )  # fmt: skip
         if own is None:

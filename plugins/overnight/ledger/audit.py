@@ -18,6 +18,7 @@ from sqlalchemy import Connection, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from overnight.ledger import bulk
+from overnight.ledger.retention_tables import audit_purges
 from overnight.ledger.tables import audit_events, audit_heads
 
 GENESIS = "0" * 64
@@ -181,7 +182,37 @@ def broken_links(
         problems += _faults(dict(row), position + 1, prev)
         seen[chain] = (row["position"], row["hash"])
     heads = select(audit_heads).where(*_of_chains(audit_heads.c, names, first_day, last_day))
+    purges = select(audit_purges).where(*_of_chains(audit_purges.c, names, first_day, last_day))
+    for purge in conn.execute(purges):
+        problems += [] if _is_told(conn, purge) else [f"audit purge {purge.workflow} {purge.day}: the log knows nothing of it"]
+        # An archived chain is as long as its head says, and ends as it says; what is left of it here would be a broken chain.
+        seen.setdefault((purge.workflow, purge.day), (purge.rows, purge.hash))
     return problems + _heads_off({(h.workflow, h.day): (h.position, h.hash) for h in conn.execute(heads)}, seen)
+
+
+def _is_told(conn: Connection, purge: Any) -> bool:
+    """Whether the log says of a purge what its row says, or that day of the log was archived itself."""
+    told = select(audit_events.c.detail).where(
+        audit_events.c.object_type == "audit", audit_events.c.object_id == f"{purge.workflow} {purge.day}"[:64]
+    )
+    details = [json.loads(detail) for detail in conn.execute(told).scalars()]
+    said = {"rows": purge.rows, "hash": purge.hash, "archive": purge.archive, "archive_sha256": purge.archive_sha256}
+    if said in details:
+        return True
+    day = purge.purged_at.astimezone(UTC).date().isoformat()
+    archived = select(audit_purges.c.day).where(audit_purges.c.workflow == purge.workflow, audit_purges.c.day == day)
+    return conn.execute(archived).first() is not None
+
+
+def broken_archive(lines: Iterable[dict[str, Any]]) -> tuple[list[str], int, str]:
+    """Where an archived chain does not hold; and how many rows it has and its last hash, to be held against what was kept."""
+    problems: list[str] = []
+    position, prev = 0, GENESIS
+    for row in lines:
+        read = {**row, "at": datetime.fromisoformat(row["at"])}
+        problems += _faults(read, position + 1, prev)
+        position, prev = row["position"], row["hash"]
+    return problems, position, prev
 
 
 def _of_chains(columns: Any, names: Sequence[str] | None, first_day: str, last_day: str) -> list[Any]:

@@ -71,6 +71,7 @@ nights = Table(
     Column("estimate_usd", Usd),  # what it was expected to cost when it was locked
     Column("purpose", String(16), nullable=False, server_default="night"),  # or "test": a launch test
     Column("cap_why", Text),  # what set the cap, in words
+    Column("texts_removed_at", UtcDateTime),  # its retention was over
     UniqueConstraint("workflow", "night"),
     UniqueConstraint("workflow", "run_id"),
 )
@@ -111,6 +112,7 @@ items = Table(
     Column("output_hash", String(64)),
     Column("tier", String(4)),  # who must say yes; null: staged before there were tiers, the policy's default holds
     Column("created_at", UtcDateTime, nullable=False),
+    Column("texts_removed_at", UtcDateTime),  # its retention was over: input and output are gone, the figures are not
     UniqueConstraint("workflow", "source", "key", "content_hash"),
     Index("ix_items_workflow_state", "workflow", "state"),
     Index("ix_items_night_id_bucket_position", "night_id", "bucket", "position"),
@@ -180,6 +182,7 @@ batches = Table(
     Column("cancelled_at", UtcDateTime),
     Column("raw_path", String(500)),  # the vendor's own words, compressed, relative to the raw folder
     Column("raw_sha256", String(64)),
+    Column("raw_removed_at", UtcDateTime),  # its retention was over
     Column("counts", JSON),
     Column("error", Text),
     Column("purpose", String(16), nullable=False, server_default="first"),

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 
 from overnight.ledger import audit, nights, transitions
 from overnight.ledger.errors import ConservationBroken
+from overnight.ledger.retention_tables import audit_purges
 from overnight.ledger.states import MOVES, NightState
 from overnight.ledger.tables import audit_events
 from overnight.ledger.tables import nights as night_table
@@ -29,12 +30,15 @@ def _conservation(conn: Connection) -> Iterator[str]:
 
 def _histories(conn: Connection) -> Iterator[str]:
     """Replay each row's audit history: every step legal, every step from where the last one ended, the end as stored."""
+    archived = conn.execute(select(audit_purges.c.day).limit(1)).first() is not None
     for kind, table in transitions.TABLES.items():
         stored = {str(row.id): row.state for row in conn.execute(select(table.c.id, table.c.state))}
         # A request's birth is its batch's birth: its own history starts with its first move.
         born = "planned" if kind == "request" else ""
-        told = dict(_replay(conn, kind, born=born))
+        told = dict(_replay(conn, kind, born=born, archived=archived))
         for object_id, state in stored.items():
+            if archived and object_id not in told:
+                continue  # all of its history stands in archives
             end = told.get(object_id, born)
             if end.startswith("!"):
                 yield f"{kind} {object_id}: {end[1:]}"
@@ -42,7 +46,8 @@ def _histories(conn: Connection) -> Iterator[str]:
                 yield f"{kind} {object_id}: the ledger says {state!r}, its audit history ends at {end!r}"
 
 
-def _replay(conn: Connection, kind: str, *, born: str) -> Iterator[tuple[str, str]]:
+def _replay(conn: Connection, kind: str, *, born: str, archived: bool) -> Iterator[tuple[str, str]]:
+    """Where each object's history ends. With archived days a history may begin in the middle: from there on it is held to."""
     query = (
         select(audit_events.c.object_id, audit_events.c.verb, audit_events.c.from_state, audit_events.c.to_state)
         .where(audit_events.c.object_type == kind, audit_events.c.verb.in_(["create", "move"]))
@@ -51,7 +56,9 @@ def _replay(conn: Connection, kind: str, *, born: str) -> Iterator[tuple[str, st
     rows = conn.execution_options(yield_per=2000).execute(query)
     for object_id, history in groupby(rows, key=lambda row: row.object_id):
         state = born
-        for step in history:
+        for number, step in enumerate(history):
+            if archived and number == 0:
+                state = step.from_state
             legal = step.verb == "create" or step.to_state in MOVES[kind].get(step.from_state, ())
             if step.from_state != state or not legal:
                 state = f"!its audit history jumps from {state!r} to {step.from_state!r} → {step.to_state!r}"
