@@ -2,9 +2,13 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
+# Half of a test's time is a vendor's: more of them than cores.
+TESTS_AT_ONCE ?= 4
 BIN := $(VENV)/bin
 export PYTHONPATH := $(CURDIR)/plugins$(if $(PYTHONPATH),:$(PYTHONPATH))
 export OVERNIGHT_VENV := $(VENV)
+# Some containers set it. Without bytecode every process compiles thousands of modules anew: a night takes three times as long.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: long pictures help install install-dev night down test lint format lock bench faults people clean
@@ -31,8 +35,8 @@ down: ## Stop all that `make night` started and remove what it left
 	@if [ -x "$(BIN)/python" ]; then ./bin/overnight down; else echo "nothing to stop: no virtual environment at $(VENV)"; fi
 
 test: install-dev lint ## Lint, types and every test (STRICT=1 turns a skip for a missing system part into a failure)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not airflow" $(if $(STRICT),--strict-system) $(TEST_ARGS)
-	@$(BIN)/python -m pytest -m airflow $(if $(STRICT),--strict-system) $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist worksteal -m "not airflow and not distributed" $(if $(STRICT),--strict-system) $(TEST_ARGS)
+	@$(BIN)/python -m pytest -m "airflow and not distributed" $(if $(STRICT),--strict-system) $(TEST_ARGS)
 
 long: install-dev ## Tests that take too long for every change, into docs/results/long.txt
 	@mkdir -p docs/results && set -o pipefail && $(BIN)/python -m pytest --long --durations=0 2>&1 | grep -E "^[0-9.]+s call|passed|failed|FAILED" | tee docs/results/long.txt

@@ -3,11 +3,15 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from sqlalchemy import text
+from typer.testing import CliRunner
 
+from overnight.cli import app
 from overnight.ledger.connect import Ledger
 from tests.conftest import PROJECT, Sandbox
 from tests.support.night import Night, queue_file
@@ -21,38 +25,46 @@ def night(sqlite_ledger: Ledger, queue: Path, vendors: Sandbox) -> Night:
     return made
 
 
-def overnight(night: Night, *args: str) -> subprocess.CompletedProcess[str]:
-    import sys
+def where(night: Night) -> dict[str, str]:
+    return {"AIRFLOW_CONN_OVERNIGHT_LEDGER": f"sqlite://{night.ledger.url.database}", "OVERNIGHT_HOME": "/nonexistent"}
 
-    env = {**os.environ, "AIRFLOW_CONN_OVERNIGHT_LEDGER": f"sqlite://{night.ledger.url.database}",
-           "OVERNIGHT_VENV": str(Path(sys.prefix)), "OVERNIGHT_HOME": "/nonexistent"}  # fmt: skip
-    return subprocess.run(
-        [PROJECT / "bin" / "overnight", *args], env=env, capture_output=True, text=True, timeout=120, check=False
-    )
+
+def overnight(night: Night, *args: str) -> Result:
+    """As `bin/overnight` does it, in this process."""
+    return CliRunner().invoke(app, list(args), env=where(night))
+
+
+def test_the_command_itself_finds_its_environment_and_its_ledger(night: Night) -> None:
+    """`bin/overnight`, from another folder, as a person types it."""
+    env = {**os.environ, **where(night), "OVERNIGHT_VENV": str(Path(sys.prefix))}
+    command = [PROJECT / "bin" / "overnight", "status"]
+    ran = subprocess.run(command, cwd="/", env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert "review_sentiment" in ran.stdout
 
 
 def test_status_tells_machines_and_people_the_same(night: Night) -> None:
     """Workflow, night, state, counts, batches, cost, alerts."""
     as_json = overnight(night, "status", "--json")
-    assert as_json.returncode == 0, as_json.stderr
-    (shown,) = json.loads(as_json.stdout)["nights"]
+    assert as_json.exit_code == 0, as_json.output
+    (shown,) = json.loads(as_json.output)["nights"]
     assert (shown["workflow"], shown["state"], shown["rejected"]) == ("review_sentiment", "closed", 1)
     assert shown["outcomes"] == {"locked": 1, "staged": 1, "failed": 0, "carried_over": 0, "inside": 0}
     assert shown["batches"] == {"landed": 1}
     assert float(shown["cost_usd"]) * 2 == pytest.approx(float(shown["realtime_cost_usd"]))
-    people = overnight(night, "status").stdout
+    people = overnight(night, "status").output
     assert "review_sentiment" in people
     assert "closed" in people
 
 
 def test_verify_exits_zero_on_a_whole_ledger_and_one_on_a_tampered_one(night: Night) -> None:
     """It names the row."""
-    assert overnight(night, "verify").returncode == 0
+    assert overnight(night, "verify").exit_code == 0
     with night.ledger.write() as conn:
         conn.execute(text("UPDATE items SET state = 'approved' WHERE state = 'in_review'"))
     broken = overnight(night, "verify")
-    assert broken.returncode == 1
-    assert "the ledger says 'approved', its audit history ends at 'in_review'" in broken.stdout
+    assert broken.exit_code == 1
+    assert "the ledger says 'approved', its audit history ends at 'in_review'" in broken.output
 
 
 def test_verify_finds_a_night_that_lost_an_item(night: Night) -> None:
@@ -60,19 +72,19 @@ def test_verify_finds_a_night_that_lost_an_item(night: Night) -> None:
     with night.ledger.write() as conn:
         conn.execute(text("UPDATE night_items SET outcome = NULL"))
     broken = overnight(night, "verify")
-    assert broken.returncode == 1
-    assert "neither staged nor failed nor carried over" in broken.stdout.replace("\n", " ")
+    assert broken.exit_code == 1
+    assert "neither staged nor failed nor carried over" in broken.output.replace("\n", " ")
 
 
 def test_the_kill_switch_has_a_name_and_a_reason_and_knows_the_workflows(night: Night) -> None:
     """A typing error stops nothing and says so."""
-    assert overnight(night, "stop", "blog_drafts", "--by", "Ada", "--reason", "odd").returncode == 0
+    assert overnight(night, "stop", "blog_drafts", "--by", "Ada", "--reason", "odd").exit_code == 0
     wrong = overnight(night, "stop", "blog_draft", "--by", "Ada", "--reason", "odd")
-    assert wrong.returncode == 2
-    assert "there are ad_variants, ai_visibility" in wrong.stdout
-    assert overnight(night, "stop", "blog_drafts").returncode == 2
-    assert "re-armed by Ada" in overnight(night, "resume", "blog_drafts", "--by", "Ada", "--reason", "fine").stdout
-    assert overnight(night, "verify").returncode == 0
+    assert wrong.exit_code == 2
+    assert "there are ad_variants, ai_visibility" in wrong.output
+    assert overnight(night, "stop", "blog_drafts").exit_code == 2
+    assert "re-armed by Ada" in overnight(night, "resume", "blog_drafts", "--by", "Ada", "--reason", "fine").output
+    assert overnight(night, "verify").exit_code == 0
 
 
 def test_the_bill_the_doubts_and_a_release_are_for_ops(sqlite_ledger: Ledger, queue: Path, vendors: Sandbox) -> None:
@@ -87,16 +99,16 @@ def test_the_bill_the_doubts_and_a_release_are_for_ops(sqlite_ledger: Ledger, qu
     night.validate()
     night.export()
     key = job.batch["key"]
-    assert key[:20] in overnight(night, "doubts").stdout
+    assert key[:20] in overnight(night, "doubts").output
     refused = overnight(night, "release", "no-such-batch", "--by", "Ada", "--reason", "x")
-    assert refused.returncode == 2
-    assert "there is none" in refused.stdout
+    assert refused.exit_code == 2
+    assert "there is none" in refused.output
     released = overnight(night, "release", key, "--by", "Ada", "--reason", "lost")
-    assert released.returncode == 0, released.stderr
-    assert "1 items go with the next night" in released.stdout
-    assert "Nothing is in doubt" in overnight(night, "doubts").stdout
+    assert released.exit_code == 0, released.output
+    assert "1 items go with the next night" in released.output
+    assert "Nothing is in doubt" in overnight(night, "doubts").output
     again = Night(sqlite_ledger, "review_sentiment", run_id="manual__2", now=night.now)
     again.run()
-    shown = overnight(night, "bill").stdout
+    shown = overnight(night, "bill").output
     assert "gpt-5-nano" in shown
     assert "budget $10.0000" in shown
