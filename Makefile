@@ -11,7 +11,7 @@ export OVERNIGHT_VENV := $(VENV)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: long pictures help install install-dev night down test lint format lock bench faults people clean
+.PHONY: docs test-distributed chaos long pictures help install install-dev night down test lint format lock bench faults people clean
 
 help: ## What can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,8 +51,17 @@ $(VENV)/.installed-bench: requirements-bench.txt $(VENV)/.installed-dev
 	@./bin/bootstrap "$(PYTHON)" "$(VENV)" requirements.txt requirements-dev.txt requirements-bench.txt
 	@touch $@
 
-bench: $(VENV)/.installed-bench ## Measure ourselves beside our peers, as ratios in one run, into benchmarks/results.json (BENCH="waiting submit" for some)
-	@PYTHONPATH=$(PYTHONPATH):$(CURDIR) $(BIN)/python -m benchmarks $(BENCH)
+bench: $(VENV)/.installed-bench ## Measure ourselves beside our peers, into benchmarks/results.json, the README and plots (QUICK=1 in four minutes; BENCH="waiting submit" for some)
+	@QUICK=$(QUICK) PYTHONPATH=$(PYTHONPATH):$(CURDIR) $(BIN)/python -m benchmarks $(BENCH)
+
+docs: install-dev ## The documentation as a site in site/, its links checked
+	@PYTHONPATH=$(PYTHONPATH):$(CURDIR) $(BIN)/python -m mkdocs build --strict --site-dir site && echo "site/index.html"
+
+test-distributed: install-dev ## A night of all ten workflows on a cluster (PostgreSQL, Redis, two workers, two triggerers) whose parts are killed
+	@$(BIN)/python -m pytest -m distributed -s $(if $(STRICT),--strict-system) $(TEST_ARGS)
+
+chaos: install-dev ## The same for eight seeds, into benchmarks/results.json (SEEDS="1 2 3" for others)
+	@OVERNIGHT_CHAOS_SEEDS="$(or $(SEEDS),1 2 3 4 5 6 7 8)" OVERNIGHT_CHAOS_RESULTS=$(CURDIR)/benchmarks/results.json $(BIN)/python -m pytest -m distributed -s
 
 faults: install-dev ## Kill nights at every point, under every fault profile, on every vendor, then parts of a real Airflow (an hour; goes on where it was stopped)
 	@mkdir -p .faults && AIRFLOW_HOME=$(CURDIR)/.faults/airflow AIRFLOW__LOGGING__LOGGING_LEVEL=CRITICAL PYTHONPATH=$(PYTHONPATH):$(CURDIR) \

@@ -1,4 +1,4 @@
-"""Run every benchmark, or only the named ones, and write results.json: `python -m benchmarks [NAME …]`.
+"""Run every benchmark, or only the named ones, and write results.json, the README's table and the plots: `python -m benchmarks [NAME …]`.
 
 Each in a process of its own with an Airflow home of its own. What is not run keeps its last result. A goal that is missed says
 "met": false and makes the command fail; nothing is left out of the file.
@@ -17,13 +17,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import peers, servers
+from benchmarks import peers, report, servers
 
 RESULTS = Path(__file__).with_name("results.json")
 NAMES = (
     "lost_response", "crash_after_accept", "restarts", "cutoff", "bad_answers", "waiting", "submit", "landing", "tokens",
-    "dag_parse", "review_calls", "inventory", "drift", "masking", "pages", "decisions",
+    "dag_parse", "review_calls", "inventory", "drift", "masking", "pages", "decisions", "scale", "rehearsal",
 )  # fmt: skip
+QUICK = ("lost_response", "cutoff", "bad_answers", "tokens", "drift", "masking", "inventory")
+"""What `make bench QUICK=1` runs: under four minutes, whole measurements and not smaller ones."""
 LONGEST_S = 1_200
 MEASURE = "import importlib, json, sys; print(json.dumps(importlib.import_module('benchmarks.' + sys.argv[1]).measure()))"
 
@@ -34,13 +36,14 @@ def main(names: list[str]) -> int:
         raise SystemExit(f"unknown: {', '.join(unknown)}; there are {', '.join(NAMES)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ended from outside: what was started ends, too
     versions = peers.versions()
-    for name in names or NAMES:
+    for name in names or (QUICK if os.environ.get("QUICK") else NAMES):
         print(f"{name} …", flush=True)
         began = time.monotonic()
         found = {**run(name), "measured_at": _now(), "took_s": round(time.monotonic() - began)}
         kept: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
         kept |= {"measured_at": _now(), "python": platform.python_version(), "peers": versions, name: found}
         RESULTS.write_text(json.dumps(kept, indent=2) + "\n")
+    report.write(json.loads(RESULTS.read_text()))
     return table(json.loads(RESULTS.read_text()))
 
 
