@@ -15,4 +15,4 @@ ENV OVERNIGHT_PROJECT=/opt/overnight \
     AIRFLOW__CORE__LOAD_EXAMPLES=False \
     GX_ANALYTICS_ENABLED=false
 WORKDIR /opt/overnight
-USER airflow
+USER 50000

@@ -55,7 +55,7 @@ bench: $(VENV)/.installed-bench ## Measure ourselves beside our peers, into benc
 	@QUICK=$(QUICK) PYTHONPATH=$(PYTHONPATH):$(CURDIR) $(BIN)/python -m benchmarks $(BENCH)
 
 docs: install-dev ## The documentation as a site in site/, its links checked
-	@PYTHONPATH=$(PYTHONPATH):$(CURDIR) $(BIN)/python -m mkdocs build --strict --site-dir site && echo "site/index.html"
+	@PYTHONPATH=$(PYTHONPATH):$(CURDIR) $(BIN)/python -m sphinx -b html -W --keep-going -q docs site && echo "site/index.html"
 
 test-distributed: install-dev ## A night of all ten workflows on a cluster (PostgreSQL, Redis, two workers, two triggerers) whose parts are killed
 	@$(BIN)/python -m pytest -m distributed -s $(if $(STRICT),--strict-system) $(TEST_ARGS)

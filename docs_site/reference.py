@@ -1,5 +1,6 @@
 """The reference: pages made from the code, so that they say what the code does. Pure: each function gives one page's Markdown."""
 
+import html
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,6 +31,15 @@ ROOMS = {
 }
 
 
+def write(docs: Path) -> None:
+    """Every made page below docs/ (git ignores them: what is made is not kept)."""
+    for path, text in pages(docs).items():
+        target = docs / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists() or target.read_text() != text:
+            target.write_text(text)
+
+
 def pages(docs: Path) -> dict[str, str]:
     """Path below docs/ → Markdown, for every page that is made."""
     return {
@@ -51,7 +61,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _row(cells: Sequence[Any]) -> str:
-    return "| " + " | ".join(" ".join(str(cell).split()).replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(" ".join(str(cell).split()).replace("|", "&#124;") for cell in cells) + " |"
+
+
+def code(value: Any) -> str:
+    """A value as it is written, whatever characters it holds."""
+    return f"<code>{html.escape(str(value), quote=False)}</code>"
 
 
 def first_paragraph(of: Any) -> str:
@@ -78,7 +93,7 @@ def model(of: type[BaseModel]) -> str:
     rows = []
     for name, field in of.model_fields.items():
         held = "required" if field.is_required() else _default(field.get_default(call_default_factory=True, validated_data={}))
-        rows.append([f"`{name}`", f"`{_type(field.annotation)}`", held, _said(of, name, field.description)])
+        rows.append([code(name), code(_type(field.annotation)), held, _said(of, name, field.description)])
     return table(["field", "type", "without it", "meaning"], rows)
 
 
@@ -135,12 +150,12 @@ def _policy() -> str:
 
 
 def _environment() -> str:
-    rows = [[f"`{name}`", one.meaning, one.default] for name, one in VARIABLES.items()]
+    rows = [[code(name), one.meaning, one.default] for name, one in VARIABLES.items()]
     source = inspect.getsource(waits.Waits)
     pauses = []
     for field in fields(waits.Waits):
         said = re.search(rf'{field.name}: float = [^\n]+\n\s+"""(.*?)"""', source, re.DOTALL)
-        pauses.append([f"`OVERNIGHT_{field.name.upper()}_SECONDS`", said.group(1) if said else "", f"{field.default:g}"])
+        pauses.append([code(f"OVERNIGHT_{field.name.upper()}_SECONDS"), said.group(1) if said else "", f"{field.default:g}"])
     head = ["variable", "meaning", "without it"]
     return (
         f"# Environment variables\n\n{MADE}{table(head, rows)}\n## The pauses of a night\n\nA rehearsal shortens them; leave "
@@ -169,8 +184,8 @@ def _commands() -> str:
         for parameter in command.params:
             if parameter.name == "help":
                 continue
-            shown = ", ".join(parameter.opts) if parameter.param_type_name == "option" else parameter.human_readable_name
-            rows.append([f"`{shown}`", getattr(parameter, "help", "") or "", "required" if parameter.required else ""])
+            shown = ", ".join(parameter.opts) if parameter.param_type_name == "option" else str(parameter.name).upper()
+            rows.append([code(shown), getattr(parameter, "help", "") or "", "required" if parameter.required else ""])
         options = table(["argument", "meaning", ""], rows) if rows else ""
         parts.append(f"## overnight {name}\n\n{' '.join((command.help or '').split())}\n\n{options}\n")
     return f"# Commands\n\n{MADE}All are run as `bin/overnight COMMAND`.\n\n{''.join(parts)}"
@@ -199,4 +214,4 @@ def _facts(module: ModuleType) -> str:
     facts = getattr(getattr(module, "VENDOR", None), "facts", None)
     if not isinstance(facts, vendor.VendorFacts):
         return ""
-    return table(["limit", "value"], [[f"`{field.name}`", getattr(facts, field.name)] for field in fields(facts)]) + "\n"
+    return table(["limit", "value"], [[code(field.name), getattr(facts, field.name)] for field in fields(facts)]) + "\n"

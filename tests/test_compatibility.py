@@ -21,7 +21,7 @@ LOWEST_AIRFLOW = Version("3.3.2")
 PARSE = """
 import json, sys
 from airflow.dag_processing.dagbag import DagBag
-bag = DagBag(sys.argv[1], include_examples=False)
+bag = DagBag(sys.argv[1])
 print(json.dumps({"errors": bag.import_errors, "dags": sorted(bag.dags)}))
 """
 

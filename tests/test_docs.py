@@ -26,9 +26,9 @@ RUNBOOK = ("## What it means", "## What happened to paid work", "## What to do",
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site as `make docs` builds it: strict, so that a broken link or a page outside the navigation fails it."""
+    """The site as `make docs` builds it: a warning is an error, so that a broken link or a page outside the navigation fails it."""
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "docs", str(folder)]
     ran = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr[-3000:]
     return folder
@@ -43,7 +43,6 @@ def test_the_site_loads_nothing_from_anywhere_else(site: Path) -> None:
     """No script, style, font or picture of another host: it can be read where there is no internet."""
     for page in site.rglob("*.html"):
         for address in re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="(https?://[^"]+)"', page.read_text()):
-            assert address.startswith("https://squidfunk.github.io") is False, (page, address)
             pytest.fail(f"{page.relative_to(site)} loads {address}")
 
 

@@ -131,7 +131,7 @@ def test_the_front_door_is_pinned() -> None:
 
     assert overnight.__all__ == [
         "AuditDigestOperator", "BatchOperator", "CheckOperator", "CollectOperator", "ComputeOperator", "DeliverOperator",
-        "DrainOperator", "ExportOperator", "GoodMorningOperator", "LaunchTestOperator", "MeasureOperator", "PreviewOperator",
+        "DrainOperator", "ExportOperator", "GoodMorningOperator", "LaunchTestOperator", "MeasureOperator", "PreviewOperator", "RetentionOperator",
         "ValidateOperator", "WatchOperator", "by_hand", "morning", "nightly",
     ]  # fmt: skip
     with pytest.raises(AttributeError, match="front door opens to AuditDigestOperator"):

@@ -111,7 +111,7 @@ def test_the_good_morning_says_what_waits_what_is_wrong_and_how_long_it_takes(
     number = night.row()["id"]
     assert f"blog_drafts 2026-11-23: {night.counts['staged']} to review" in words
     assert f"https://airflow.example/overnight/review/{number}" in words
-    assert "ERROR drift: blog_drafts 2026-11-23" in words
+    assert "WARNING drift: blog_drafts 2026-11-23" in words
     assert "of the team's 450 minutes" in words
     assert good_morning(sqlite_ledger, "", now=NOW)
     assert not good_morning(sqlite_ledger, "", now=NOW + timedelta(minutes=1))

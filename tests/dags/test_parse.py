@@ -20,7 +20,7 @@ HEAVY = ["anthropic", "openai", "google.genai", "pandas", "great_expectations", 
 PARSE = """
 import json, sys
 from airflow.dag_processing.dagbag import DagBag
-bag = DagBag(sys.argv[1], include_examples=False)
+bag = DagBag(sys.argv[1])
 def times(d):
     return getattr(d.timetable, "timetables", [d.timetable])
 dags = {

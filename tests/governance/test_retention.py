@@ -46,8 +46,8 @@ def decided_and_delivered(ledger: Ledger, folder: Path) -> datetime:
 def figures(ledger: Ledger) -> Any:
     with ledger.read() as conn:
         nights = [overview.describe(conn, night) for night in overview.list_nights(conn)]
-        return [(n["night"], n["items"], n["outcomes"], n["cost_usd"]) for n in nights], spending.by_workflow(
-            conn, "0000", "9999"
+        return [(n["night"], n["items"], n["outcomes"], n["cost_usd"]) for n in nights], spending.last_nights(
+            conn, ["blog_drafts", "review_sentiment"]
         )
 
 

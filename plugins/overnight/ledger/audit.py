@@ -176,7 +176,7 @@ def broken_links(
     seen: dict[tuple[str, str], tuple[int, str]] = {}
     order = (audit_events.c.workflow, audit_events.c.day, audit_events.c.position, audit_events.c.id)
     query = select(audit_events).where(*_of_chains(audit_events.c, names, first_day, last_day)).order_by(*order)
-    for row in conn.execution_options(yield_per=2000).execute(query).mappings():
+    for row in conn.execute(query.execution_options(yield_per=2000)).mappings():
         chain = (row["workflow"], row["day"])
         position, prev = seen.get(chain, (0, GENESIS))
         problems += _faults(dict(row), position + 1, prev)

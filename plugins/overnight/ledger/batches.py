@@ -189,7 +189,7 @@ def lines(conn: Connection, batch_id: int) -> Iterator[Row]:
         .where(requests.c.batch_id == batch_id)
         .order_by(requests.c.id)
     )  # fmt: skip
-    yield from conn.execution_options(yield_per=500).execute(query).mappings()
+    yield from conn.execute(query.execution_options(yield_per=500)).mappings()
 
 
 def custom_ids(conn: Connection, batch_id: int, among: Iterable[str]) -> list[str]:

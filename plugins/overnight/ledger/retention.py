@@ -131,7 +131,7 @@ def chains(conn: Connection, before_day: str) -> list[tuple[str, str]]:
 def chain_rows(conn: Connection, workflow: str, day: str) -> Iterator[Row]:
     """A chain's rows in their order."""
     query = select(audit_events).where(audit_events.c.workflow == workflow, audit_events.c.day == day)
-    rows = conn.execution_options(yield_per=2000).execute(query.order_by(audit_events.c.position)).mappings()
+    rows = conn.execute(query.order_by(audit_events.c.position).execution_options(yield_per=2000)).mappings()
     return map(dict, rows)
 
 

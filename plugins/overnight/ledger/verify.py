@@ -53,7 +53,7 @@ def _replay(conn: Connection, kind: str, *, born: str, archived: bool) -> Iterat
         .where(audit_events.c.object_type == kind, audit_events.c.verb.in_(["create", "move"]))
         .order_by(audit_events.c.object_id, audit_events.c.id)
     )
-    rows = conn.execution_options(yield_per=2000).execute(query)
+    rows = conn.execute(query.execution_options(yield_per=2000))
     for object_id, history in groupby(rows, key=lambda row: row.object_id):
         state = born
         for number, step in enumerate(history):
