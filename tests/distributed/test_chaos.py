@@ -28,7 +28,7 @@ PROFILES = ("none", "lost_response", "server_errors", "bad_answers", "slow")
 """How the vendor fails beside it; what every one of them does by itself, and more of them, is in the fault matrix."""
 MOVES_A_BATCH = 4
 """From its plan to its landing: the accidents happen at some of these moves."""
-BATCHES = {"blog_drafts": 2, "review_sentiment": 1, "inventory_signals": 2}
+BATCHES = {"blog_drafts": 2, "review_sentiment": 1, "inventory_signals": 1}
 """Batches of the samples' nights without faults; with all ten workflows there are twenty-two."""
 ALL = bool(os.environ.get("OVERNIGHT_CHAOS_SEEDS"))
 WORKFLOWS = workflow_names() if ALL else list(BATCHES)
