@@ -11,7 +11,7 @@ export OVERNIGHT_VENV := $(VENV)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: docs test-distributed chaos long pictures help install install-dev night down test lint format lock bench faults people clean
+.PHONY: compatibility docs test-distributed chaos long pictures help install install-dev night down test lint format lock bench faults people clean
 
 help: ## What can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,12 +34,17 @@ night: install ## A whole night on this machine: sandbox, a real Airflow, two wo
 down: ## Stop all that `make night` started and remove what it left
 	@if [ -x "$(BIN)/python" ]; then ./bin/overnight down; else echo "nothing to stop: no virtual environment at $(VENV)"; fi
 
-test: install-dev lint ## Lint, types and every test (STRICT=1 turns a skip for a missing system part into a failure)
+test: install-dev lint ## Lint, types and the tests, but for `long` and `test-distributed` (STRICT=1 turns a skip for a missing system part into a failure)
 	@$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist worksteal -m "not airflow and not distributed" $(if $(STRICT),--strict-system) $(TEST_ARGS)
 	@$(BIN)/python -m pytest -m "airflow and not distributed" $(if $(STRICT),--strict-system) $(TEST_ARGS)
 
 long: install-dev ## Tests that take too long for every change, into docs/results/long.txt
 	@mkdir -p docs/results && set -o pipefail && $(BIN)/python -m pytest --long --durations=0 2>&1 | grep -E "^[0-9.]+s call|passed|failed|FAILED" | tee docs/results/long.txt
+
+compatibility: install-dev ## The Dags parsed on other interpreters, into docs/results/compatibility.txt (PYTHONS="python3.12 python3.13")
+	@mkdir -p .compat docs/results && set -e; found=; for python in $(PYTHONS); do venv=.compat/$$(basename $$python); \
+		./bin/bootstrap "$$python" "$$venv" requirements.txt; found=$$found:$(CURDIR)/$$venv/bin/python; done; set -o pipefail; \
+		OVERNIGHT_PYTHONS=$$found $(BIN)/python -m pytest tests/test_compatibility.py -v -p no:cacheprovider 2>&1 | grep -E "PASSED|SKIPPED|FAILED|passed" | sort | tee docs/results/compatibility.txt
 
 lint: install-dev ## ruff, ruff format and mypy --strict
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -57,7 +62,7 @@ bench: $(VENV)/.installed-bench ## Measure ourselves beside our peers, into benc
 docs: install-dev ## The documentation as a site in site/, its links checked
 	@PYTHONPATH=$(PYTHONPATH):$(CURDIR) $(BIN)/python -m sphinx -b html -W --keep-going -q docs site && echo "site/index.html"
 
-test-distributed: install-dev ## A night of all ten workflows on a cluster (PostgreSQL, Redis, two workers, two triggerers) whose parts are killed
+test-distributed: install-dev ## Nights on a cluster (PostgreSQL, Redis, two workers, two triggerers) whose parts are killed
 	@$(BIN)/python -m pytest -m distributed -s $(if $(STRICT),--strict-system) $(TEST_ARGS)
 
 chaos: install-dev ## The same for eight seeds, into benchmarks/results.json (SEEDS="1 2 3" for others)
@@ -77,8 +82,9 @@ pictures: install-dev ## The manual's pictures anew, from a real Airflow in a re
 
 lock: ## Resolve requirements*.in anew (needs uv)
 	@uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --upgrade requirements.in -o requirements.txt
+	@uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --upgrade requirements-cluster.in -o requirements-cluster.txt
 	@uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --upgrade requirements-dev.in -o requirements-dev.txt
 	@uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --upgrade requirements-bench.in -o requirements-bench.txt
 
 clean: down ## ... and the virtual environment, too
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf $(VENV) .compat .pytest_cache .mypy_cache .ruff_cache

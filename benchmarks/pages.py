@@ -71,7 +71,8 @@ def example(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _one_night(ledger: Ledger, name: str, count: int) -> Any:
     item, answer = example(name)
-    now = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
+    # One UTC day holds all of the night's audit rows: the copies are moved by whole days.
+    now = (datetime.now(UTC) - timedelta(days=1)).replace(hour=20, minute=0, second=0, microsecond=0)
     _, night = shown(
         ledger, "page", [answer] * count, workflow=name, inputs=[item] * count, night=now.date().isoformat(), now=now,
         run_id=f"scheduled__{name}", buckets=["ready"] * count,

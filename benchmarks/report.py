@@ -167,12 +167,39 @@ def _times_health(found: Found) -> str:
     return _several(round(page["times_health"], 1) for page in found["postgresql"]["pages"].values())
 
 
+def scale_table(results: Found) -> str:
+    """The nights of each size, task by task, for docs/scale.md."""
+    nights = results["scale"]["nights"]
+    head = "| | " + " | ".join(f"{int(size):,} items" for size in nights) + " |"
+    rows = [head, "| --- |" + " --- |" * len(nights)]
+
+    def row(what: str, value: Callable[[Found], str]) -> None:
+        rows.append(f"| {what} | " + " | ".join(value(one) for one in nights.values()) + " |")
+
+    row("wall time, s", lambda one: f"{one['wall_s']:.0f}")
+    row("CPU of our tasks, s (an item, ms)", lambda one: f"{one['cpu_s']:.0f} ({one['ms_cpu_an_item']})")
+    row("CPU of the local vendor, s", lambda one: f"{one['vendor']['cpu_s']:.0f}")
+    for name in ("check", "drain", "batch", "validate", "export"):
+        row(
+            f"{name}: tasks, CPU s, peak MB",
+            lambda one, name=name: "{tasks}, {cpu_s:.0f}, {peak_rss_mb:.0f}".format(**one["tasks"][name]),
+        )  # type: ignore[misc]
+    row("local vendor's peak, MB", lambda one: f"{one['vendor']['peak_rss_mb']:.0f}")
+    row("ledger (SQLite), MB", lambda one: f"{one['ledger_mb']:.0f}")
+    row("raw answers, MB", lambda one: f"{one['raw_mb']:.1f}")
+    return "\n".join(rows)
+
+
 def write(results: Found) -> None:
-    """The README's table and the plots anew."""
-    readme = PROJECT / "README.md"
-    before, _, rest = readme.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    readme.write_text(f"{before}{BEGIN}\n{table(results)}\n{END}{after}")
+    """The README's table, the table of docs/scale.md and the plots anew."""
+    made = [("README.md", table(results))]
+    if results.get("scale", {}).get("nights"):
+        made.append(("docs/scale.md", scale_table(results)))
+    for name, text in made:
+        path = PROJECT / name
+        before, _, rest = path.read_text().partition(BEGIN)
+        _, _, after = rest.partition(END)
+        path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
     for name, chart in plots(results):
         chart.render_to_file(str(PROJECT / "docs" / "images" / f"{name}.svg"))
 

@@ -10,7 +10,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from overnight.sandbox.server import hosts
 
 SIZES = (1_000, 10_000, 100_000)
 SHARD = 5_000
+AT_ONCE = 2
 CHANGE: dict[str, Any] = ours.asked(
     "gemini", model="gemini-2.5-flash-lite", pack=1, reuse=False, repairs=0, cap=100_000, shard_requests=SHARD, cache=False
 )
@@ -42,7 +45,7 @@ def measure() -> dict[str, Any]:
     }
     met = growth["cpu"] <= times * MOST_TIMES_LINEAR and growth["peak_rss"] <= MOST_MEMORY_TIMES
     return {
-        "nights": nights, "from": SIZES[-2], "to": SIZES[-1], "growth": growth, "cores": os.cpu_count(), "shard": SHARD,
+        "nights": nights, "from": SIZES[-2], "to": SIZES[-1], "growth": growth, "cores": os.cpu_count(), "shard": SHARD, "at_once": AT_ONCE,
         "goal": f"CPU at most {MOST_TIMES_LINEAR} times as many times as items; a task's peak memory at most {MOST_MEMORY_TIMES} times",
         "met": met and all(one["staged"] == size for size, one in zip(SIZES, nights.values(), strict=True)),
     }  # fmt: skip
@@ -60,8 +63,9 @@ def night(size: int) -> dict[str, Any]:
             before, began = process.cpu_times(), time.monotonic()
             tasks: dict[str, Any] = {}
             _task(folder, vendor.url, tasks, "check")
-            for batch_id in _task(folder, vendor.url, tasks, "drain"):
-                _task(folder, vendor.url, tasks, "batch", batch_id)
+            planned = _task(folder, vendor.url, tasks, "drain")
+            with ThreadPoolExecutor(AT_ONCE) as slots:  # shards are mapped tasks: as many at once as a worker has slots
+                list(slots.map(lambda batch_id: _task(folder, vendor.url, tasks, "batch", batch_id), planned))
             _task(folder, vendor.url, tasks, "validate")
             counts = _task(folder, vendor.url, tasks, "export")
             wall_s, after = time.monotonic() - began, process.cpu_times()
@@ -99,7 +103,7 @@ def _task(folder: Path, url: str, tasks: dict[str, Any], name: str, *arguments: 
     """One task in a process of its own; what it cost is added to its kind's."""
     command = [sys.executable, "-m", "benchmarks.scale", name, str(folder), url, *map(str, arguments)]
     began = time.monotonic()
-    with (folder / "said").open("w+") as said, (folder / "errors").open("w+") as errors:
+    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(command, env=servers.environment(), stdout=said, stderr=errors)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -107,12 +111,16 @@ def _task(folder: Path, url: str, tasks: dict[str, Any], name: str, *arguments: 
         assert process.returncode == 0, errors.read()[-3000:]
         said.seek(0)
         found = json.loads(said.read().splitlines()[-1])
-    kind = tasks.setdefault(name, {"tasks": 0, "wall_s": 0.0, "cpu_s": 0.0, "peak_rss_mb": 0.0})
-    kind["tasks"] += 1
-    kind["wall_s"] = round(kind["wall_s"] + time.monotonic() - began, 1)
-    kind["cpu_s"] = round(kind["cpu_s"] + usage.ru_utime + usage.ru_stime, 1)
-    kind["peak_rss_mb"] = max(kind["peak_rss_mb"], round(usage.ru_maxrss / 1000, 1))
+    with _counting:
+        kind = tasks.setdefault(name, {"tasks": 0, "wall_s": 0.0, "cpu_s": 0.0, "peak_rss_mb": 0.0})
+        kind["tasks"] += 1
+        kind["wall_s"] = round(kind["wall_s"] + time.monotonic() - began, 1)
+        kind["cpu_s"] = round(kind["cpu_s"] + usage.ru_utime + usage.ru_stime, 1)
+        kind["peak_rss_mb"] = max(kind["peak_rss_mb"], round(usage.ru_maxrss / 1000, 1))
     return found
+
+
+_counting = threading.Lock()
 
 
 def task(name: str, folder: Path, url: str, *arguments: str) -> Any:

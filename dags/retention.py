@@ -7,7 +7,7 @@ from overnight import RetentionOperator, morning
 
 @dag(**morning("retention", "0 14 * * 0"))
 def retention() -> None:
-    """Raw answers, texts, days of the audit log: as `retention` in include/brand.yaml says; nothing without it."""
+    """Raw answers as each policy says, texts and days of the audit log as `retention` in include/brand.yaml says."""
     RetentionOperator(task_id="remove")
 
 

@@ -17,7 +17,7 @@ from tests.conftest import PROJECT
 PYTHONS = ("3.11", "3.12", "3.13")
 LOCKS = ("requirements.txt", "requirements-cluster.txt", "requirements-dev.txt")
 LOWEST_AIRFLOW = Version("3.3.2")
-"""3.3.0 and 3.3.1 are refused by what we stand on: see `requirements.in`, and docs/how-to/upgrade.md."""
+"""Before it `airflow.sdk` has no `BaseDeadlineReference`: 3.2.2, 3.3.0 and 3.3.1 resolve and do not parse (docs/how-to/upgrade.md)."""
 PARSE = """
 import json, sys
 from airflow.dag_processing.dagbag import DagBag

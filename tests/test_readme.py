@@ -17,6 +17,12 @@ def test_the_table_is_what_results_json_says() -> None:
     assert table == report.table(RESULTS).strip()
 
 
+def test_the_page_on_scale_shows_the_nights_that_were_measured() -> None:
+    """Its table, too, is the file's."""
+    page = (PROJECT / "docs" / "scale.md").read_text()
+    assert page.partition(report.BEGIN)[2].partition(report.END)[0].strip() == report.scale_table(RESULTS).strip()
+
+
 def test_every_benchmark_has_its_row_and_every_row_its_result() -> None:
     """What is measured is told, and nothing is told that was not measured."""
     from benchmarks.__main__ import NAMES

@@ -14,7 +14,7 @@ class Variable:
 
 
 VARIABLES = {
-    "OVERNIGHT_PROJECT": Variable("the folder that holds dags/, include/ and plugins/", "found from the package"),
+    "OVERNIGHT_PROJECT": Variable("the folder that holds include/", "found from the package"),
     "OVERNIGHT_TIMEZONE": Variable("the brand's time zone, instead of the file's", "include/brand.yaml"),
     "OVERNIGHT_SOURCE": Variable("where people queue, instead of the file's", "include/brand.yaml"),
     "OVERNIGHT_SURFACE": Variable("where people review, instead of the file's", "include/brand.yaml"),

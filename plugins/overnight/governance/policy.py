@@ -140,7 +140,7 @@ class Audit(_Closed):
     of a day (`retention` in brand.yaml).
     """
 
-    keep_raw_days: int = Field(default=0, ge=0)  # after the night is closed; then the Dag `retention` removes the files
+    keep_raw_days: int | None = Field(default=None, ge=0)  # after the night is closed; then `retention` removes them; null: never
 
 
 class Policy(_Closed):

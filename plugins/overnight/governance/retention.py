@@ -93,7 +93,8 @@ def _raw_files(conn: Any, now: datetime) -> list[Row]:
     for name in retention.raw_workflows(conn):
         if workflow_if_known(name) is not None:
             policy, _ = policies.load(name)
-            found += retention.raw_files(conn, name, now - timedelta(days=policy.audit.keep_raw_days))
+            if (before := _before(policy.audit.keep_raw_days, now)) is not None:
+                found += retention.raw_files(conn, name, before)
     return found
 
 

@@ -116,11 +116,11 @@ def reasons(conn: Connection, since: datetime, until: datetime, workflows: Itera
 def tiers(conn: Connection, since: datetime, until: datetime, workflows: Iterable[str]) -> dict[str, Counter[str]]:
     """Items shown by workflow and tier."""
     query = (
-        select(items.c.workflow, items.c.tier, func.count())
-        .join(nights, nights.c.id == items.c.night_id)
+        select(nights.c.workflow, items.c.tier, func.count())
+        .join(items, items.c.night_id == nights.c.id)
         .where(nights.c.opened_at >= since, nights.c.opened_at < until, items.c.tier.is_not(None))
         .where(nights.c.workflow.in_(list(workflows)))
-        .group_by(items.c.workflow, items.c.tier)
+        .group_by(nights.c.workflow, items.c.tier)
     )
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for name, tier, count in conn.execute(query):

@@ -116,6 +116,7 @@ items = Table(
     UniqueConstraint("workflow", "source", "key", "content_hash"),
     Index("ix_items_workflow_state", "workflow", "state"),
     Index("ix_items_night_id_bucket_position", "night_id", "bucket", "position"),
+    Index("ix_items_night_id_tier", "night_id", "tier"),
     Index(  # the few that wait for people, among all that ever were
         "ix_items_in_review",
         "night_id",
@@ -287,6 +288,7 @@ decisions = Table(
     Column("edit_share", Float),  # how much of the text was changed: 0..1 of its characters
     Column("edit_diff", Text),  # what was changed, as a unified diff
     Column("heavy", Boolean, nullable=False, server_default=text("false")),  # so much that metrics count it as rework
+    Index("ix_decisions_decided_at", "decided_at"),
     Index(
         "uq_decisions_effective_item",
         "item_id",
@@ -370,6 +372,12 @@ audit_events = Table(
     Index(  # what people did, and what was refused, among millions of moves
         "ix_audit_events_notable",
         "at",
+        sqlite_where=text("verb NOT IN ('create', 'move')"),
+        postgresql_where=text("verb NOT IN ('create', 'move')"),
+    ),
+    Index(  # … newest first: the log's first page, whatever the planner thinks of how rare they are
+        "ix_audit_events_notable_id",
+        "id",
         sqlite_where=text("verb NOT IN ('create', 'move')"),
         postgresql_where=text("verb NOT IN ('create', 'move')"),
     ),

@@ -93,7 +93,6 @@ def each(
         AlreadyThere: somebody decided one of them at this very moment; none is taken.
     """
     said: list[tuple[int, bool, str]] = []
-    declared = workflow_if_known(night["workflow"])
     with ledger.write() as conn, audit.gathered(conn) as kept:
         held = holds.held(conn, night["id"], now=now)
         rows = {row["id"]: row for row in queue.by_ids(conn, {one["item_id"] for one in given})}
@@ -106,10 +105,8 @@ def each(
                     decision=one["decision"], reason=one["reason_code"], note=one["note"], reviewer=who.login,
                     edits=one["edited"], checklist=tuple(one["checklist"]),
                 )  # fmt: skip
-                row = rows.get(item_id)
-                decision = {**verdict.decision(written, row, declared, surface="page"), "output_hash": one["output_hash"] or None}
-                actor = Actor("human", who.login)
-                words = deciding.decide(conn, night["id"], item_id, decision, actor=actor, now=now, night=night, item=row).words
+                shown = one["output_hash"] or None
+                words = _decide(conn, night, item_id, written, shown, who=who, now=now, row=rows.get(item_id))
                 said.append((item_id, True, words))
             except DecisionRefused as refusal:  # before anything of it was written
                 del kept[so_far:]
@@ -151,9 +148,16 @@ def _has_it(person: str) -> str:
 
 def _decide(
     conn: Connection, night: Night, item_id: int | None, written: verdict.Written, shown: str | None, *, who: Visitor,
-    now: datetime,
+    now: datetime, row: Mapping[Any, Any] | None = None,
 ) -> str:  # fmt: skip
-    row = reviews.item(conn, item_id) if item_id is not None else None
+    """Decide.
+
+    Args:
+        row: the item, where it was read already.
+    """
+    if row is None and item_id is not None:
+        row = reviews.item(conn, item_id)
     decision: dict[str, Any] = verdict.decision(written, row, workflow_if_known(night["workflow"]), surface="page")
     decision["output_hash"] = shown
-    return deciding.decide(conn, night["id"], item_id, decision, actor=Actor("human", who.login), now=now).words
+    actor = Actor("human", who.login)
+    return deciding.decide(conn, night["id"], item_id, decision, actor=actor, now=now, night=night, item=row).words

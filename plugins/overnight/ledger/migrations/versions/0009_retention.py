@@ -65,6 +65,12 @@ def upgrade() -> None:
         nights.add_column(sa.Column("texts_removed_at", UtcDateTime()))
     with op.batch_alter_table("batches") as batches:
         batches.add_column(sa.Column("raw_removed_at", UtcDateTime()))
+    # A week's decisions and tiers are looked up, not scanned for.
+    op.create_index("ix_decisions_decided_at", "decisions", ["decided_at"])
+    op.create_index("ix_items_night_id_tier", "items", ["night_id", "tier"])
+    # The log's first page reads the newest of the few notable rows: in the order of this index, not by a plan that may change.
+    rare = sa.text("verb NOT IN ('create', 'move')")
+    op.create_index("ix_audit_events_notable_id", "audit_events", ["id"], sqlite_where=rare, postgresql_where=rare)
     for statement in POSTGRESQL if op.get_bind().dialect.name == "postgresql" else SQLITE:
         op.execute(statement)
 
