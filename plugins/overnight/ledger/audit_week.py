@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Float, cast, extract, func, select
+from sqlalchemy import ColumnElement, Connection, Float, case, cast, extract, func, select
 
 from overnight.ledger import audit
 from overnight.ledger.measures import LONGEST_PAUSE_S
@@ -51,29 +51,25 @@ def events(conn: Connection, since: datetime, until: datetime, verbs: Iterable[s
 
 def reviewers(conn: Connection, since: datetime, until: datetime, workflows: Iterable[str]) -> list[dict[str, Any]]:
     """Per reviewer and workflow: decisions by kind, and the median seconds between two on our own page (None: not known)."""
-    counting = (
-        decisions.c.decided_at >= since, decisions.c.decided_at < until, nights.c.workflow.in_(list(workflows)),
-        decisions.c.superseded_at.is_(None) | decisions.c.collected_at.is_not(None),
-    )  # fmt: skip
+    # Decisions and the gaps between them are counted in the database, by tenths of a second: a week can have many thousands.
     person = (decisions.c.reviewer, nights.c.workflow)
-    joined = decisions.join(nights, nights.c.id == decisions.c.night_id)
-    kinds: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    by_kind = select(*person, decisions.c.decision, func.count()).select_from(joined).where(*counting)
-    for who, name, kind, count in conn.execute(by_kind.group_by(*person, decisions.c.decision)):
-        kinds[who, name][kind] += count
-    # The gaps are taken and counted in the database, by tenths of a second: a week can have as many as it has decisions.
-    before = func.lag(_seconds(conn)).over(partition_by=person, order_by=decisions.c.decided_at)
-    gaps = (
-        select(*person, (_seconds(conn) - before).label("gap"))
-        .select_from(joined)
-        .where(*counting, decisions.c.surface == "page")
+    before = func.lag(_seconds(conn)).over(partition_by=(*person, decisions.c.surface), order_by=decisions.c.decided_at)
+    each = (
+        select(*person, decisions.c.decision, decisions.c.surface, (_seconds(conn) - before).label("gap"))
+        .join(nights, nights.c.id == decisions.c.night_id)
+        .where(decisions.c.decided_at >= since, decisions.c.decided_at < until, nights.c.workflow.in_(list(workflows)))
+        .where(decisions.c.superseded_at.is_(None) | decisions.c.collected_at.is_not(None))
         .subquery()
-    )
-    tenth = func.round(gaps.c.gap * 10).label("tenth")
-    by_gap = select(gaps.c.reviewer, gaps.c.workflow, tenth, func.count()).where(gaps.c.gap <= LONGEST_PAUSE_S)
+    ).c
+    timed = (each.surface == "page") & (each.gap <= LONGEST_PAUSE_S)
+    tenth = case((timed, func.round(each.gap * 10))).label("tenth")
+    groups = (each.reviewer, each.workflow, each.decision, tenth)
+    kinds: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     times: dict[tuple[str, str], Counter[float]] = defaultdict(Counter)
-    for who, name, tenths, count in conn.execute(by_gap.group_by(gaps.c.reviewer, gaps.c.workflow, tenth)):
-        times[who, name][float(tenths) / 10] += count
+    for who, name, kind, tenths, count in conn.execute(select(*groups, func.count()).group_by(*groups)):
+        kinds[who, name][kind] += count
+        if tenths is not None:
+            times[who, name][float(tenths) / 10] += count
     return [
         {"reviewer": who, "workflow": name, **{kind: counted[kind] for kind in ("approve", "edit", "rework")},
          "median_seconds": _median(times[who, name])}
