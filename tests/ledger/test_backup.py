@@ -24,7 +24,8 @@ def restored(ledger: Ledger, folder: Path, request: pytest.FixtureRequest) -> Le
         with closing(sqlite3.connect(str(ledger.url.database))) as source, closing(sqlite3.connect(target)) as copy:
             source.backup(copy)
         return Ledger(f"sqlite:///{target}")
-    programs = [shutil.which(name) or next(iter(servers.BIN.glob(name)), None) for name in ("pg_dump", "pg_restore")]
+    # The server's own programs where the wheel has them: pg_dump refuses a server that is newer than itself.
+    programs = [next(iter(servers.BIN.glob(name)), None) or shutil.which(name) for name in ("pg_dump", "pg_restore")]
     if None in programs:
         missing(request, "pg_dump and pg_restore")
     dump, restore = map(str, programs)
