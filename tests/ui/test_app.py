@@ -1,5 +1,6 @@
 """Every route asks who is there; nothing on a page becomes markup; no other site can decide."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,14 @@ def test_the_audit_page_shows_the_week_a_refusal_and_the_launch_gate(night: Nigh
         "refuse item 99", "launch workflow review_sentiment: nothing → live", "its first night",
     ):  # fmt: skip
         assert words in page.text, words
+
+
+def test_every_region_that_scrolls_is_reached_by_the_keyboard_and_has_a_name() -> None:
+    """In the templates themselves: whether one scrolls depends on the text in it, so a browser sees it on some days only."""
+    from overnight.ui import app
+
+    for path in (Path(app.__file__).parent / "templates").glob("*.html"):
+        for region in re.findall(r'<div class="scroll"[^>]*>', path.read_text()):
+            assert 'tabindex="0"' in region, path.name
+            assert 'role="region"' in region, path.name
+            assert re.search(r'aria-label="[^"]+"', region), path.name
