@@ -44,7 +44,7 @@ long: install-dev ## Tests that take too long for every change, into docs/result
 compatibility: install-dev ## The Dags parsed on other interpreters, into docs/results/compatibility.txt (PYTHONS="python3.12 python3.13")
 	@mkdir -p .compat docs/results && set -e; found=; for python in $(PYTHONS); do venv=.compat/$$(basename $$python); \
 		./bin/bootstrap "$$python" "$$venv" requirements.txt; found=$$found:$(CURDIR)/$$venv/bin/python; done; set -o pipefail; \
-		OVERNIGHT_PYTHONS=$$found $(BIN)/python -m pytest tests/test_compatibility.py -v -p no:cacheprovider 2>&1 | grep -E "PASSED|SKIPPED|FAILED|passed" | sort | tee docs/results/compatibility.txt
+		OVERNIGHT_PYTHONS=$$found $(BIN)/python -m pytest tests/test_compatibility.py -vv -p no:cacheprovider 2>&1 | grep -E "PASSED|SKIPPED|FAILED|passed" | sort | tee docs/results/compatibility.txt
 
 lint: install-dev ## ruff, ruff format and mypy --strict
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
