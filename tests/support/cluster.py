@@ -128,9 +128,6 @@ class Cluster:
         wait_for(over, timeout_s, f"the nights did not end: {self.states(runs)}", 1.0)
         return sum(cleared.values())
 
-    def log(self, name: str, last: int = 3000) -> str:
-        return (self.home.logs / f"{name}.log").read_text(errors="replace")[-last:]
-
 
 @contextmanager
 def running(folder: Path, *, profile: str = "none", seed: int = 0, batch_seconds: float = 2.0) -> Iterator[Cluster]:

@@ -76,5 +76,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Not offered: what was removed does not come back."""
-    raise NotImplementedError("restore a backup instead")
+    """Refused: without its table of purges, a log whose days were archived would look broken."""
+    raise RuntimeError("Step 0009 is not taken back: restore the backup that was made before it (docs/how-to/backup.md).")
