@@ -68,9 +68,7 @@ async def create(request: Request) -> Response:
     except (ValueError, KeyError, TypeError) as broken:
         raise Refusal(400, "invalid_request_error", "requests: Field required") from broken
     _refuse_list(requests)
-    batch_id = new_id("msgbatch_")
-    _store(request).add_batch(VENDOR, batch_id, {}, _rows(requests))
-    return _answer(request, batch_id)
+    return _answer(request, _store(request).add_batch(VENDOR, new_id("msgbatch_"), {}, _rows(requests)))
 
 
 def _refuse_list(requests: list[dict[str, Any]]) -> None:
@@ -126,7 +124,7 @@ def _cached_prefix(params: dict[str, Any]) -> str:
 async def get_batch(request: Request) -> Response:
     """GET /v1/messages/batches/{id}"""
     _authorised(request)
-    return _answer(request, request.path_params["id"])
+    return _answer(request, _found(request, request.path_params["id"]))
 
 
 async def list_batches(request: Request) -> Response:
@@ -157,7 +155,7 @@ async def cancel(request: Request) -> Response:
     if batch.ended:
         raise Refusal(400, "invalid_request_error", f"Batch {batch.id} cannot be canceled because it has already ended.")
     _store(request).cancel(VENDOR, batch.id)
-    return _answer(request, batch.id)
+    return _answer(request, _found(request, batch.id))
 
 
 async def delete(request: Request) -> Response:
@@ -234,9 +232,9 @@ def _found(request: Request, batch_id: str) -> Batch:
     return batch
 
 
-def _answer(request: Request, batch_id: str) -> JSONResponse:
+def _answer(request: Request, batch: Batch) -> JSONResponse:
     headers = {"request-id": new_id("req_"), "retry-after": "10"}
-    return JSONResponse(_shown(request, _found(request, batch_id)), headers=headers)
+    return JSONResponse(_shown(request, batch), headers=headers)
 
 
 def _shown(request: Request, batch: Batch) -> dict[str, Any]:

@@ -114,10 +114,8 @@ async def create(request: Request) -> Response:
         raise Refusal(400, "The batch must contain at least one request.")
     facts = {"model": f"models/{name}", "display_name": asked.get("displayName") or asked.get("display_name"),
              "file": file_name}  # fmt: skip
-    batch_id = new_id("")
     rows = ((key, {**body, "metadata": meta}, "succeeded", 0) for key, body, meta in requests)
-    _store(request).add_batch(VENDOR, batch_id, facts, rows)
-    return JSONResponse(_shown(request, _found(request, batch_id)))
+    return JSONResponse(_shown(request, _store(request).add_batch(VENDOR, new_id(""), facts, rows)))
 
 
 def _from_file(request: Request, name: str) -> list[tuple[str, dict[str, Any], Any]]:

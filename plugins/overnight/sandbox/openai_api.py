@@ -131,9 +131,8 @@ async def create(request: Request) -> Response:
     facts = {"endpoint": asked["endpoint"], "input_file_id": asked["input_file_id"], "metadata": metadata}
     facts["model"] = requests[0][1].get("model") if requests else None
     facts["output"], facts["error"] = new_id("file-"), new_id("file-")
-    batch_id = new_id("batch_")
-    _store(request).add_batch(VENDOR, batch_id, facts, _rows(requests), error=trouble)
-    return JSONResponse(_shown(request, _found(request, batch_id)))
+    batch = _store(request).add_batch(VENDOR, new_id("batch_"), facts, _rows(requests), error=trouble)
+    return JSONResponse(_shown(request, batch))
 
 
 def _validated(request: Request, asked: dict[str, Any]) -> tuple[list[tuple[str, dict[str, Any]]], dict[str, Any] | None]:

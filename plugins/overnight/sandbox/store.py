@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS calls (seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL
 
 
 NEVER_S = 1e9
+AT_ONCE_S = 0.001  # even a vendor that answers at once has accepted the batch before it ends
 OUTCOMES = ("succeeded", "errored", "expired", "refused", "truncated", "empty", "off_schema")
 """How a request can end: as the vendor says (the first three), or called a success with a bad answer in it."""
 
@@ -140,11 +141,15 @@ class Store:
     def add_batch(
         self, vendor: str, batch_id: str, facts: dict[str, Any], requests: Iterable[tuple[str, Any, str, int]], *,
         error: dict[str, Any] | None = None,
-    ) -> None:  # fmt: skip
-        """Accept a batch: its requests as (custom_id, body, outcome, cached tokens), finished evenly over its time."""
+    ) -> Batch:  # fmt: skip
+        """Accept a batch: its requests as (custom_id, body, outcome, cached tokens), finished evenly over its time.
+
+        Returns:
+            The batch as it was when it was accepted: no vendor's answer to a create shows work, however busy the machine is.
+        """
         created, profile = time.time(), self.fault.profile
         stuck = self.fault.happens(profile.stuck, f"stuck {batch_id}")
-        ends = created + (NEVER_S if stuck else self.pace.batch_s)
+        ends = created + (NEVER_S if stuck else max(self.pace.batch_s, AT_ONCE_S))
         rows = [
             (custom_id, body, self._ordered(vendor, body) or self.fault.outcome(batch_id, custom_id, out), cached)
             for custom_id, body, out, cached in requests
@@ -173,6 +178,7 @@ class Store:
                     for n, (custom_id, body, outcome, cached) in enumerate(rows)
                 ],
             )
+        return Batch(batch_id, created, ends, expires, None, None, len(rows), facts, error, created)
 
     def batch(self, vendor: str, batch_id: str) -> Batch | None:
         """One batch as it is now."""
