@@ -98,7 +98,7 @@ def test_the_weeks_pace_reckoned_in_the_database_is_the_pace_of_the_decisions_th
             changed = {"decided_at": now, "reviewer": dice.choice(["Ada Byron", "Ben Okafor"])}
             conn.execute(decisions.update().where(decisions.c.id == row.id).values(changed))
     with ledger.read() as conn:
-        found = audit_week.reviewers(conn, FIRST, FIRST + timedelta(days=7), ["blog_drafts"])
+        found, _ = audit_week.decided(conn, FIRST, FIRST + timedelta(days=7), ["blog_drafts"])
         rows = conn.execute(select(decisions).order_by(decisions.c.decided_at)).all()
     assert [row["reviewer"] for row in found] == ["Ada Byron", "Ben Okafor"]
     for row in found:

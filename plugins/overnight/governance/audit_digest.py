@@ -28,7 +28,6 @@ from overnight.workflow import workflow_names
 WEEK = timedelta(days=7)
 EVERYTHING = "*"
 _OUTCOMES = ("staged", "failed", "carried_over")
-"""Median seconds a decision under which a reviewer is named as very fast (the rubber stamp's own figure, domain section 4.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +111,13 @@ def digest(conn: Connection, *, now: datetime, workflows: Sequence[str] | None =
     since = now - WEEK
     names = [*workflows] if workflows is not None else [*workflow_names(), EVERYTHING]
     span = (conn, since, now)
-    reviewers = audit_week.reviewers(*span, names)
+    reviewers, reasons = audit_week.decided(*span, names)
     tiers = {name: dict(counted) for name, counted in audit_week.tiers(*span, names).items()}
     return Digest(
         since, now, audit_week.nights_run(*span, names),
         [_event(row) for row in audit_week.events(*span, audit_week.DENIED, names)],
         [_event(row) for row in audit_week.events(*span, audit_week.TURNED, names)], reviewers,
-        audit_week.reasons(*span, names), tiers, audit_week.alerts_raised(*span, names), tuple(_edges(reviewers, tiers)),
+        reasons, tiers, audit_week.alerts_raised(*span, names), tuple(_edges(reviewers, tiers)),
         verify.problems(conn) if verified else (),
         [head for head in audit_week.heads(conn, since.date().isoformat()) if head[0] in names],
     )  # fmt: skip

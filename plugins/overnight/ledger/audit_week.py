@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Float, case, cast, extract, func, select
+from sqlalchemy import ColumnElement, Connection, Float, Select, func, select
 
 from overnight.ledger import audit
 from overnight.ledger.measures import LONGEST_PAUSE_S
@@ -49,38 +49,58 @@ def events(conn: Connection, since: datetime, until: datetime, verbs: Iterable[s
     return list(conn.execute(query.order_by(audit_events.c.id)).mappings())
 
 
-def reviewers(conn: Connection, since: datetime, until: datetime, workflows: Iterable[str]) -> list[dict[str, Any]]:
-    """Per reviewer and workflow: decisions by kind, and the median seconds between two on our own page (None: not known)."""
-    # Decisions and the gaps between them are counted in the database, by tenths of a second: a week can have many thousands.
-    person = (decisions.c.reviewer, nights.c.workflow)
-    before = func.lag(_seconds(conn)).over(partition_by=(*person, decisions.c.surface), order_by=decisions.c.decided_at)
-    each = (
-        select(*person, decisions.c.decision, decisions.c.surface, (_seconds(conn) - before).label("gap"))
-        .join(nights, nights.c.id == decisions.c.night_id)
-        .where(decisions.c.decided_at >= since, decisions.c.decided_at < until, nights.c.workflow.in_(list(workflows)))
-        .where(decisions.c.superseded_at.is_(None) | decisions.c.collected_at.is_not(None))
-        .subquery()
-    ).c
-    timed = (each.surface == "page") & (each.gap <= LONGEST_PAUSE_S)
-    tenth = case((timed, func.round(each.gap * 10))).label("tenth")
-    groups = (each.reviewer, each.workflow, each.decision, tenth)
+def decided(
+    conn: Connection, since: datetime, until: datetime, workflows: Iterable[str]
+) -> tuple[list[dict[str, Any]], list[tuple[str, str, int]]]:
+    """What reviewers did, without what they took back.
+
+    Returns:
+        Per reviewer and workflow: decisions by kind, and the median seconds between two of one night on our own page (None: not
+        known). And why they edited and sent back: workflow, reason code, how often; the most frequent first.
+    """
+    # Counted in the database and by a night's number, not a workflow's name: a week can have thousands, and texts sort slowly.
+    whose = select(nights.c.id, nights.c.workflow).where(nights.c.workflow.in_(list(workflows)))
+    named = {night_id: name for night_id, name in conn.execute(whose)}
+    counts = (
+        decisions.c.decided_at >= since, decisions.c.decided_at < until,
+        decisions.c.superseded_at.is_(None) | decisions.c.collected_at.is_not(None),
+    )  # fmt: skip
     kinds: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    why: Counter[tuple[str, str]] = Counter()
+    groups = (decisions.c.night_id, decisions.c.reviewer, decisions.c.decision, decisions.c.reason_code)
+    for night_id, who, kind, code, count in conn.execute(select(*groups, func.count()).where(*counts).group_by(*groups)):
+        if night_id in named:
+            kinds[who, named[night_id]][kind] += count
+            if code is not None:
+                why[named[night_id], code] += count
     times: dict[tuple[str, str], Counter[float]] = defaultdict(Counter)
-    for who, name, kind, tenths, count in conn.execute(select(*groups, func.count()).group_by(*groups)):
-        kinds[who, name][kind] += count
-        if tenths is not None:
-            times[who, name][float(tenths) / 10] += count
-    return [
+    for night_id, who, tenths, count in conn.execute(_gaps(conn, *counts)):
+        if night_id in named and tenths is not None and float(tenths) <= LONGEST_PAUSE_S * 10:
+            times[who, named[night_id]][float(tenths) / 10] += count
+    people = [
         {"reviewer": who, "workflow": name, **{kind: counted[kind] for kind in ("approve", "edit", "rework")},
          "median_seconds": _median(times[who, name])}
         for (who, name), counted in sorted(kinds.items())
     ]  # fmt: skip
+    return people, [(name, code, count) for (name, code), count in sorted(why.items(), key=lambda one: (-one[1], one[0]))]
 
 
-def _seconds(conn: Connection) -> ColumnElement[float]:
+def _gaps(conn: Connection, *counts: ColumnElement[bool]) -> Select[Any]:
+    """Night, reviewer, tenths of a second since this person's last decision of the night on our page, how often."""
+    before = func.lag(decisions.c.decided_at).over(
+        partition_by=(decisions.c.night_id, decisions.c.reviewer), order_by=decisions.c.decided_at
+    )
     if conn.dialect.name == "postgresql":
-        return cast(extract("epoch", decisions.c.decided_at), Float)
-    return func.julianday(decisions.c.decided_at, type_=Float) * 86400
+        # `extract` would reckon in numeric, at three times the price.
+        seconds: ColumnElement[float] = func.date_part("epoch", decisions.c.decided_at - before, type_=Float)
+    else:
+        seconds = (func.julianday(decisions.c.decided_at, type_=Float) - func.julianday(before, type_=Float)) * 86400
+    each = (
+        select(decisions.c.night_id, decisions.c.reviewer, func.round(seconds * 10).label("tenths"))
+        .where(*counts, decisions.c.surface == "page")
+        .subquery()
+    ).c
+    return select(*each, func.count()).group_by(*each)
 
 
 def _median(counted: Counter[float]) -> float | None:
@@ -93,20 +113,6 @@ def _median(counted: Counter[float]) -> float | None:
         if 2 * seen > total:
             return None if low is None else round((low + value) / 2, 1)
     return None
-
-
-def reasons(conn: Connection, since: datetime, until: datetime, workflows: Iterable[str]) -> list[tuple[str, str, int]]:
-    """Why reviewers edited and sent back: workflow, reason code, how often; the most frequent first."""
-    count = func.count()
-    query = (
-        select(nights.c.workflow, decisions.c.reason_code, count)
-        .join(nights, nights.c.id == decisions.c.night_id)
-        .where(decisions.c.decided_at >= since, decisions.c.decided_at < until, decisions.c.reason_code.is_not(None))
-        .where(nights.c.workflow.in_(list(workflows)))
-        .group_by(nights.c.workflow, decisions.c.reason_code)
-        .order_by(count.desc(), nights.c.workflow)
-    )
-    return [(name, code, times) for name, code, times in conn.execute(query)]
 
 
 def tiers(conn: Connection, since: datetime, until: datetime, workflows: Iterable[str]) -> dict[str, Counter[str]]:
