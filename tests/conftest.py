@@ -71,25 +71,44 @@ def postgresql(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         yield url
 
 
+@pytest.fixture(scope="session")
+def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty ledger on SQLite, to be copied: the migrations, which have tests of their own, run once and not before each test."""
+    path = tmp_path_factory.mktemp("empty") / "ledger.db"
+    made = Ledger(f"sqlite:///{path}")
+    migrate.upgrade(made)
+    made.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def empty_database(postgresql: str) -> str:
+    """The same on PostgreSQL."""
+    from tests.support.postgresql import fresh_database
+
+    made = Ledger(fresh_database(postgresql))
+    migrate.upgrade(made)
+    made.close()
+    return made.url.database or ""
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
     """An empty ledger, on each database in turn."""
     if request.param == "sqlite":
-        made = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    else:
-        from tests.support.postgresql import fresh_database
+        yield request.getfixturevalue("sqlite_ledger")
+        return
+    from tests.support.postgresql import fresh_database
 
-        made = Ledger(fresh_database(request.getfixturevalue("postgresql")))
-    migrate.upgrade(made)
+    made = Ledger(fresh_database(request.getfixturevalue("postgresql"), request.getfixturevalue("empty_database")))
     yield made
     made.close()
 
 
 @pytest.fixture
-def sqlite_ledger(tmp_path: Path) -> Iterator[Ledger]:
+def sqlite_ledger(tmp_path: Path, empty_file: Path) -> Iterator[Ledger]:
     """An empty ledger on the embedded default, where the database makes no difference."""
-    made = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    migrate.upgrade(made)
+    made = Ledger(f"sqlite:///{shutil.copyfile(empty_file, tmp_path / 'ledger.db')}")
     yield made
     made.close()
 

@@ -1,6 +1,7 @@
 """The wait and the cutoff, against a real local vendor: what is finished is kept, the rest is carried over, nothing is resent."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,12 @@ ALONE = {"pack": 1, "reuse": False}  # one review a request, so that a half-done
 
 
 @pytest.fixture
-def slow(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A vendor that takes six seconds for a batch, and half of one to settle a cancel."""
-    sandbox.kill()
-    sandbox.args = ("--batch-seconds", "6", "--cancel-seconds", "0.5")
-    sandbox.start()
-    connect(monkeypatch, sandbox.hosts)
-    return sandbox
+    made = Sandbox(tmp_path, "--batch-seconds", "6", "--cancel-seconds", "0.5")
+    connect(monkeypatch, made.hosts)
+    yield made
+    made.kill()
 
 
 @pytest.fixture

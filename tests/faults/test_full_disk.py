@@ -38,7 +38,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=False)
 
 
-@pytest.mark.parametrize("seed", range(TODAY, TODAY + 4))
+@pytest.mark.parametrize("seed", range(TODAY, TODAY + 2))
 def test_a_night_whose_disk_fills_up_is_finished_when_there_is_room_again(
     seed: int, small_disk: Path, connected: Sandbox, queue: Path
 ) -> None:

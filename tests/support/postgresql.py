@@ -77,11 +77,11 @@ def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
             time.sleep(0.05)
 
 
-def fresh_database(url: str) -> str:
-    """A new, empty database on the server; returns its URL."""
+def fresh_database(url: str, template: str = "template1") -> str:
+    """A new database on the server, empty or like another one that nobody uses; returns its URL."""
     name = f"t{uuid.uuid4().hex[:12]}"
     with psycopg.connect(plain(url), autocommit=True) as conn:
-        conn.execute(f'CREATE DATABASE "{name}"')
+        conn.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     return url.rpartition("/")[0] + f"/{name}"
 
 

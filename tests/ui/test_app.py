@@ -1,5 +1,6 @@
 """Every route asks who is there; nothing on a page becomes markup; no other site can decide."""
 
+import gc
 import re
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import pytest
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
 
 from overnight.ledger.connect import Ledger
-from overnight.ui import access, app
+from overnight.ui import access, app, mount
 from tests.conftest import Sandbox
 from tests.support.night import Night, queue_file
 from tests.support.visitors import HOME, Guest, client
@@ -42,6 +44,20 @@ def test_every_route_asks_airflow_who_is_there_and_what_they_may_do() -> None:
 def calls(dependant: Dependant) -> set[Any]:
     """Everything a route depends on, however deep."""
     return {dependant.call}.union(*(calls(one) for one in dependant.dependencies))
+
+
+def test_the_first_request_builds_the_app_and_takes_what_is_loaded_out_of_the_garbage_collector() -> None:
+    """No later request waits for a look through all that Airflow has loaded; nothing is built before somebody asks."""
+    gc.unfreeze()
+    made = mount.LazyApp()
+    assert gc.get_freeze_count() == 0
+    try:
+        assert TestClient(made).get("/static/none.css").status_code == 404
+        frozen = gc.get_freeze_count()
+        assert TestClient(made).get("/static/none.css").status_code == 404
+        assert gc.get_freeze_count() == frozen > 100_000
+    finally:
+        gc.unfreeze()
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """Tonight, nights, quality, money, audit: what stands on them, and that the JSON says the same."""
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -32,13 +33,24 @@ def at(ledger: Ledger, now: datetime, guest: Guest | None = None) -> TestClient:
     return client(guest or Guest("ada"), ledger, lambda: now)
 
 
-@pytest.fixture
-def month(sqlite_ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> tuple[Ledger, datetime]:
+@pytest.fixture(scope="module")
+def month_file(tmp_path_factory: pytest.TempPathFactory, empty_file: Path) -> tuple[Path, datetime]:
     """Ten measured nights of drafts: nine usual ones, and one on which most went back."""
-    over = EVENING
+    path, over = tmp_path_factory.mktemp("month") / "ledger.db", EVENING
+    made = Ledger(f"sqlite:///{shutil.copyfile(empty_file, path)}")
     for number in range(10):
-        over, _ = one_night(sqlite_ledger, number, as_is=8 if number < 9 else 1, edit=1, size=10, usd=Decimal("0.012"))
-    return sqlite_ledger, over
+        over, _ = one_night(made, number, as_is=8 if number < 9 else 1, edit=1, size=10, usd=Decimal("0.012"))
+    made.close()
+    return path, over
+
+
+@pytest.fixture
+def month(tmp_path: Path, month_file: tuple[Path, datetime]) -> Iterator[tuple[Ledger, datetime]]:
+    """A copy of them of one's own, and when the last one's review was over."""
+    path, over = month_file
+    made = Ledger(f"sqlite:///{shutil.copyfile(path, tmp_path / 'ledger.db')}")
+    yield made, over
+    made.close()
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -1,5 +1,6 @@
 """How our pages hang in Airflow's web server. Every Airflow process imports this; only the web server builds the app."""
 
+import gc
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -19,6 +20,10 @@ class LazyApp:
             from overnight.ui.app import build_app
 
             self._app = build_app()
+            # All that is loaded by now lives as long as the server. Looking through it for garbage, as Python would now and then,
+            # holds up every request for a quarter of a second; Airflow does the same in its executors and Dag processor.
+            gc.collect()
+            gc.freeze()
         await self._app(scope, receive, send)
 
 
