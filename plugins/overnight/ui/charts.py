@@ -102,9 +102,9 @@ def _plain(colours: Mapping[str, str], series: Sequence[str]) -> dict[str, Any]:
         no_data_font_size=14, guide_stroke_color=colours["line"], major_guide_stroke_color=colours["line"],
     )  # fmt: skip
     return {
-        "style": style, "js": (), "width": WIDTH, "height": HEIGHT, "explicit_size": False, "margin": 8, "margin_bottom": 26, "spacing": 8,
+        "style": style, "js": (), "width": WIDTH, "height": HEIGHT, "explicit_size": False, "margin": 8, "margin_bottom": 26,
         "disable_xml_declaration": True, "no_data_text": "nothing measured yet", "show_y_guides": True, "truncate_legend": -1,
-        "include_x_axis": False,
+        "include_x_axis": False, "spacing": 8,
     }  # fmt: skip
 
 
