@@ -108,6 +108,21 @@ def test_the_weeks_pace_reckoned_in_the_database_is_the_pace_of_the_decisions_th
         assert row["median_seconds"] == pytest.approx(measures.pace([r.decided_at for r in own]), abs=0.11)
 
 
+def test_a_decision_that_was_taken_back_counts_neither_for_its_reviewer_nor_among_the_reasons(ledger: Ledger) -> None:
+    """What nobody acted on is not what reviewers said; in the log it stays."""
+    one_night(ledger, 0, as_is=15, edit=4)
+    week = (FIRST, FIRST + timedelta(days=7), ["blog_drafts"])
+    with ledger.read() as conn:
+        (before,), reasons = audit_week.decided(conn, *week)
+    assert ((before["approve"], before["edit"], before["rework"]), reasons) == ((15, 4, 6), [("blog_drafts", "fact_wrong", 6)])
+    with ledger.write() as conn:
+        undone = {"superseded_at": FIRST + timedelta(hours=1), "collected_at": None}
+        conn.execute(decisions.update().where(decisions.c.decision == "rework").values(undone))
+    with ledger.read() as conn:
+        (after,), reasons = audit_week.decided(conn, *week)
+    assert ((after["approve"], after["edit"], after["rework"]), reasons) == ((15, 4, 0), [])
+
+
 def test_very_fast_approval_and_a_reviewer_unlike_the_others_are_named() -> None:
     """Edge cases are what a person should look at, with the numbers."""
     rows = [
