@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Float, Select, func, select
 
 from overnight.ledger import audit
-from overnight.ledger.measures import LONGEST_PAUSE_S
+from overnight.ledger.measures import LONGEST_PAUSE_S, STANDS
 from overnight.ledger.tables import alerts, answers, audit_events, audit_heads, decisions, items, night_items, nights
 
 DENIED = ("deny", "refuse")
@@ -61,20 +61,17 @@ def decided(
     # Counted in the database and by a night's number, not a workflow's name: a week can have thousands, and texts sort slowly.
     whose = select(nights.c.id, nights.c.workflow).where(nights.c.workflow.in_(list(workflows)))
     named = {night_id: name for night_id, name in conn.execute(whose)}
-    counts = (
-        decisions.c.decided_at >= since, decisions.c.decided_at < until,
-        decisions.c.superseded_at.is_(None) | decisions.c.collected_at.is_not(None),
-    )  # fmt: skip
+    wanted = (decisions.c.decided_at >= since, decisions.c.decided_at < until, STANDS)
     kinds: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     why: Counter[tuple[str, str]] = Counter()
     groups = (decisions.c.night_id, decisions.c.reviewer, decisions.c.decision, decisions.c.reason_code)
-    for night_id, who, kind, code, count in conn.execute(select(*groups, func.count()).where(*counts).group_by(*groups)):
+    for night_id, who, kind, code, count in conn.execute(select(*groups, func.count()).where(*wanted).group_by(*groups)):
         if night_id in named:
             kinds[who, named[night_id]][kind] += count
             if code is not None:
                 why[named[night_id], code] += count
     times: dict[tuple[str, str], Counter[float]] = defaultdict(Counter)
-    for night_id, who, tenths, count in conn.execute(_gaps(conn, *counts)):
+    for night_id, who, tenths, count in conn.execute(_gaps(conn, *wanted)):
         if night_id in named and tenths is not None and float(tenths) <= LONGEST_PAUSE_S * 10:
             times[who, named[night_id]][float(tenths) / 10] += count
     people = [
@@ -85,7 +82,7 @@ def decided(
     return people, [(name, code, count) for (name, code), count in sorted(why.items(), key=lambda one: (-one[1], one[0]))]
 
 
-def _gaps(conn: Connection, *counts: ColumnElement[bool]) -> Select[Any]:
+def _gaps(conn: Connection, *wanted: ColumnElement[bool]) -> Select[Any]:
     """Night, reviewer, tenths of a second since this person's last decision of the night on our page, how often."""
     before = func.lag(decisions.c.decided_at).over(
         partition_by=(decisions.c.night_id, decisions.c.reviewer), order_by=decisions.c.decided_at
@@ -97,7 +94,7 @@ def _gaps(conn: Connection, *counts: ColumnElement[bool]) -> Select[Any]:
         seconds = (func.julianday(decisions.c.decided_at, type_=Float) - func.julianday(before, type_=Float)) * 86400
     each = (
         select(decisions.c.night_id, decisions.c.reviewer, func.round(seconds * 10).label("tenths"))
-        .where(*counts, decisions.c.surface == "page")
+        .where(*wanted, decisions.c.surface == "page")
         .subquery()
     ).c
     return select(*each, func.count()).group_by(*each)

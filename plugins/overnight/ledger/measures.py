@@ -21,7 +21,7 @@ PAST = timedelta(days=28)
 """How far back a night is compared: its digest, its labels, its inputs."""
 LONGEST_PAUSE_S = 900.0
 """Seconds between two decisions from which it was a break and no look at an item."""
-_COUNTS = (decisions.c.superseded_at.is_(None)) | (decisions.c.collected_at.is_not(None))
+STANDS = (decisions.c.superseded_at.is_(None)) | (decisions.c.collected_at.is_not(None))
 """A decision counts once it stands, or went on its way; one a reviewer took back before that does not."""
 _BUCKET = case(
     (decisions.c.decision == "rework", "rework"), (decisions.c.heavy.is_(True), "rework"),
@@ -52,7 +52,7 @@ def take(conn: Connection, night: Night) -> dict[str, Any]:
 
 
 def _decided(conn: Connection, night_id: int) -> dict[str, int]:
-    query = select(_BUCKET, func.count()).where(decisions.c.night_id == night_id, _COUNTS).group_by(_BUCKET)
+    query = select(_BUCKET, func.count()).where(decisions.c.night_id == night_id, STANDS).group_by(_BUCKET)
     return {name: count for name, count in conn.execute(query)}
 
 
@@ -79,7 +79,7 @@ def _median_seconds(conn: Connection, night_id: int) -> float | None:
     """Between two decisions of one reviewer. Our own page only: elsewhere a decision is as old as our look at it."""
     query = (
         select(decisions.c.reviewer, decisions.c.decided_at)
-        .where(decisions.c.night_id == night_id, decisions.c.surface == "page", decisions.c.item_id.is_not(None), _COUNTS)
+        .where(decisions.c.night_id == night_id, decisions.c.surface == "page", decisions.c.item_id.is_not(None), STANDS)
         .order_by(decisions.c.reviewer, decisions.c.decided_at)
     )
     rows = conn.execute(query).all()
@@ -145,7 +145,7 @@ def by_reviewer(conn: Connection, workflow: str, since: datetime) -> list[Row]:
     query = (
         select(decisions.c.reviewer, nights.c.prompt_version, nights.c.model, bucket, func.count().label("count"))
         .join(nights, nights.c.id == decisions.c.night_id)
-        .where(nights.c.workflow == workflow, decisions.c.decided_at >= since, _COUNTS)
+        .where(nights.c.workflow == workflow, decisions.c.decided_at >= since, STANDS)
         .group_by(decisions.c.reviewer, nights.c.prompt_version, nights.c.model, bucket)
     )
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
