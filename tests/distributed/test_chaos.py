@@ -54,6 +54,7 @@ def test_a_cluster_whose_parts_die_loses_nothing_and_pays_nothing_twice(
         states = cluster.states(runs)
     row = {
         "seed": seed, "vendor": profile, "kills": dict(Counter(kind for kind, _ in hits)), "runs_cleared_by_hand": cleared,
+        "components_started_again": len(cluster.started_again),
         **{name: found[name] for name in ("items", "batches", "lost", "paid_twice", "wrong_successes")},
     }  # fmt: skip
     print(json.dumps(row))  # noqa: T201
@@ -75,10 +76,12 @@ def accidents(cluster: Cluster, runs: dict[str, str], dice: random.Random) -> li
     moments = sorted(dice.sample(range(1, MOVES), len(KINDS)))
     hits = []
     for kind, moment in zip(order, moments, strict=True):
-        wait_for(
-            lambda: moved(cluster) >= moment or all(state in DONE for state in cluster.states(runs).values()),  # noqa: B023
-            300, f"batches never moved {moment} times", 0.2,
-        )  # fmt: skip
+
+        def due(moment: int = moment) -> bool:
+            cluster.supervise()
+            return moved(cluster) >= moment or all(state in DONE for state in cluster.states(runs).values())
+
+        wait_for(due, 300, f"batches never moved {moment} times", 0.2)
         hits.append((kind, cluster.harm(kind, dice.randrange(2))))
     return hits
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -70,13 +70,15 @@ class Cluster:
     ledger: Ledger
     database: str
     redis: Redis
+    started_again: list[str] = field(default_factory=list)
+    """Components that ended and were started again, whoever ended them."""
 
     @property
     def vendor_state(self) -> Path:
         return self.home.root / "sandbox.db"
 
     def kill(self, name: str) -> None:
-        """SIGKILL for a component and all it started, as a lost host would; its supervisor starts it again."""
+        """SIGKILL for a component and all it started, as a lost host would."""
         pid = int(processes._read(self.home)[name]["pid"])
         for process in processes._session(pid):
             try:
@@ -84,7 +86,16 @@ class Cluster:
             except psutil.NoSuchProcess:
                 continue
         wait_for(lambda: name in processes.dead(self.home), 20, f"{name} did not die", 0.05)
-        rehearsal.start_component(self.home, name, self.env, self.topology)
+
+    def supervise(self) -> None:
+        """Start again what ended, as the Compose file's `restart: unless-stopped` does.
+
+        Not only what a test killed: Airflow's scheduler ends by itself when the database goes away in the middle of a commit.
+        """
+        for name in processes.dead(self.home):
+            if name in self.topology.components:
+                rehearsal.start_component(self.home, name, self.env, self.topology)
+                self.started_again.append(name)
 
     def harm(self, kind: str, which: int) -> str:
         """One accident; returns what was hit."""
@@ -113,6 +124,7 @@ class Cluster:
         cleared: dict[str, int] = dict.fromkeys(runs, 0)
 
         def over() -> bool:
+            self.supervise()
             for dag_id, state in self.states(runs).items():
                 if state not in DONE:
                     return False
