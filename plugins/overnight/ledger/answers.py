@@ -88,8 +88,7 @@ def landed_of_night(conn: Connection, night_id: int, batch_id: int | None = None
     query = (
         select(
             answers.c.id.label("answer_id"), answers.c.item_id, answers.c.state, answers.c.output, answers.c.error,
-            answers.c.retryable, answers.c.attempt, answers.c.reused_from, items.c.input, items.c.state.label("item_state"),
-            steps.c.name.label("step"),
+            answers.c.retryable, answers.c.attempt, answers.c.reused_from, steps.c.name.label("step"),
         )
         .join(requests, requests.c.id == answers.c.request_id)
         .join(batches, batches.c.id == requests.c.batch_id)

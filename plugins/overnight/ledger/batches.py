@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from overnight.ledger import audit, transitions
+from overnight.ledger import audit, bulk, transitions
 from overnight.ledger.audit import Actor
 from overnight.ledger.errors import LedgerError
 from overnight.ledger.rows import Row
@@ -49,12 +49,12 @@ def plan(
     values = {**batch, "state": BatchState.PLANNED, "request_count": len(lines)}
     batch_id: int = conn.execute(insert(batches).values(values).returning(batches.c.id)).scalar_one()
     shared = {"step_id": batch["step_id"], "batch_id": batch_id, "vendor": batch["vendor"], "attempt": batch["attempt"]}
-    for start in range(0, len(lines), transitions.CHUNK):
-        chunk = lines[start : start + transitions.CHUNK]
+    for chunk in transitions.chunks(lines, transitions.CHUNK):
         rows = [{**{k: v for k, v in line.items() if k != "entries"}, **shared, "state": RequestState.PLANNED} for line in chunk]
-        statement = insert(requests).returning(requests.c.id, sort_by_parameter_order=True)
-        ids = conn.execute(statement, rows).scalars().all()
-        _carry(conn, ids, chunk, shared)
+        bulk.insert(conn, requests, rows)
+        made = select(requests.c.custom_id, requests.c.id).where(requests.c.custom_id.in_([row["custom_id"] for row in rows]))
+        there = {custom_id: request_id for custom_id, request_id in conn.execute(made)}
+        _carry(conn, [there[row["custom_id"]] for row in rows], chunk, shared)
     facts = {"requests": len(lines), "key": batch["key"]}
     common: dict[str, Any] = {"workflow": workflow, "actor": actor, "now": now}
     transitions.created(conn, "batch", [batch_id], BatchState.PLANNED, detail=facts, **common)
@@ -63,8 +63,9 @@ def plan(
 
 def _carry(conn: Connection, ids: Sequence[int], chunk: Sequence[Row], shared: dict[str, Any]) -> None:
     facts = {k: shared[k] for k in ("step_id", "vendor", "attempt")}
-    conn.execute(
-        insert(request_items),
+    bulk.insert(
+        conn,
+        request_items,
         [
             {
                 "request_id": request_id,

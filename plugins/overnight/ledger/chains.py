@@ -4,11 +4,14 @@ An item is in a step from the moment it enters it; it leaves with the outcome `p
 the night's own outcome.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, insert, select, update
 
 from overnight.ledger import transitions
 from overnight.ledger.audit import Actor
@@ -144,11 +147,14 @@ def _computed(conn: Connection, night_id: int, chunk: list[int] | None) -> Itera
     return conn.execute(query if chunk is None else query.where(step_items.c.item_id.in_(chunk))).mappings()
 
 
-def standing(conn: Connection, night_id: int) -> list[Row]:
-    """For each item still in the night, the last step it came to: name, what it was given there, and a code step's result."""
+def standing(conn: Connection, night_id: int) -> Iterator[Row]:
+    """For each item still in the night, the last step it came to: name, what it was given there, and a code step's result.
+
+    `queued` is the row as it was queued where the step was given something else, and null where `input` is that row.
+    """
     query = (
         select(
-            items.c.id.label("item_id"), items.c.state.label("item_state"), items.c.source, items.c.input.label("queued"),
+            items.c.id.label("item_id"), case((step_items.c.input.is_not(None), items.c.input)).label("queued"),
             steps.c.name.label("step"), _given.label("input"), step_items.c.output, step_items.c.error, step_items.c.retryable,
         )
         .join(step_items, step_items.c.item_id == items.c.id)
@@ -156,7 +162,8 @@ def standing(conn: Connection, night_id: int) -> list[Row]:
         .where(steps.c.night_id == night_id, items.c.night_id == night_id, items.c.state.in_(_INSIDE))
         .order_by(items.c.id, steps.c.position)
     )  # fmt: skip
-    return list({row["item_id"]: row for row in conn.execute(query).mappings()}.values())
+    for _, steps_of_one in groupby(conn.execute(query).mappings(), key=itemgetter("item_id")):
+        yield deque(steps_of_one, maxlen=1).pop()
 
 
 def last_input(conn: Connection, item_id: int, step: str) -> Any:

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
-from overnight.ledger import transitions
+from overnight.ledger import bulk, transitions
 from overnight.ledger.audit import Actor
 from overnight.ledger.batches import NIGHT
 from overnight.ledger.rows import Row
@@ -32,15 +32,22 @@ def known_rows(conn: Connection, workflow: str, source: str, keys: Iterable[str]
     return found
 
 
-def add(conn: Connection, rows: Sequence[Row], state: ItemState, *, workflow: str, actor: Actor, now: datetime) -> list[int]:
+def add(conn: Connection, rows: Iterable[Row], state: ItemState, *, workflow: str, actor: Actor, now: datetime) -> list[int]:
     """New rows of the queue, in `state`; returns their ids in the order given."""
     ids: list[int] = []
-    for start in range(0, len(rows), transitions.CHUNK):
-        chunk = [{**row, "workflow": workflow, "state": state, "created_at": now} for row in rows[start : start + 500]]
-        statement = insert(items).returning(items.c.id, sort_by_parameter_order=True)
-        ids += conn.execute(statement, chunk).scalars().all()
+    for chunk in transitions.chunks(rows, transitions.CHUNK):
+        bulk.insert(conn, items, [{**row, "workflow": workflow, "state": state, "created_at": now} for row in chunk])
+        ids += _ids_of(conn, workflow, chunk)
     transitions.created(conn, "item", ids, state, workflow=workflow, actor=actor, now=now)
     return ids
+
+
+def _ids_of(conn: Connection, workflow: str, rows: Sequence[Row]) -> list[int]:
+    """The ids of rows that are in the ledger, in the order given: found by what no two items share."""
+    unique = (items.c.source, items.c.key, items.c.content_hash)
+    query = select(items.c.id, *unique).where(items.c.workflow == workflow, items.c.key.in_({row["key"] for row in rows}))
+    there = {(source, key, content_hash): item_id for item_id, source, key, content_hash in conn.execute(query)}
+    return [there[row["source"], row["key"], row["content_hash"]] for row in rows]
 
 
 def waiting(conn: Connection, workflow: str) -> list[Row]:
@@ -59,8 +66,9 @@ def waiting(conn: Connection, workflow: str) -> list[Row]:
 
 def say(conn: Connection, messages: Mapping[int, str]) -> None:
     """Keep the words each row's person is told, so that a second run of the drain says the same."""
-    for item_id, message in messages.items():
-        conn.execute(update(items).where(items.c.id == item_id).values(message=message))
+    said = ({"item_id": item_id, "message": message} for item_id, message in messages.items())
+    for chunk in transitions.chunks(said, transitions.CHUNK):
+        conn.execute(update(items).where(items.c.id == bindparam("item_id")), chunk)
 
 
 def age(conn: Connection, ids: Iterable[int]) -> None:

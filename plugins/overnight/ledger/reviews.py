@@ -1,9 +1,10 @@
 """The morning: what is staged for review, and what people decided. A decision is a row; nothing undecided is approved."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
 
 from overnight.ledger import audit, transitions
 from overnight.ledger.audit import Actor, Entry
@@ -24,24 +25,33 @@ class DecisionRefused(LedgerError):
     """A decision that cannot be taken; the words say why and what to do."""
 
 
-def stage(conn: Connection, placements: Sequence[Row]) -> None:
+def stage(conn: Connection, placements: Iterable[Row]) -> None:
     """Where the review shows each staged item: bucket, position, output and its hash (id in `item_id`)."""
-    for place in placements:
-        values = {k: v for k, v in place.items() if k != "item_id"}
-        conn.execute(update(items).where(items.c.id == place["item_id"]).values(values))
+    for chunk in transitions.chunks(placements, transitions.CHUNK):
+        conn.execute(update(items).where(items.c.id == bindparam("item_id")), chunk)
 
 
 def entries(
     conn: Connection, night_id: int, buckets: Iterable[str] | None = None, limit: int = 200, offset: int = 0
 ) -> list[Row]:
-    """The night's items as the review shows them, riskiest first; failed ones are shown, too, never dropped."""
+    """A part of the night's items as the review shows them, riskiest first."""
+    query = _shown(night_id)
+    if buckets is not None:
+        query = query.where(items.c.bucket.in_(list(buckets)))
+    return list(conn.execute(query.limit(limit).offset(offset)).mappings())
+
+
+def every_entry(conn: Connection, night_id: int) -> Iterator[Row]:
+    """All of them, one at a time: a large night is not held as a whole."""
+    yield from conn.execute(_shown(night_id)).mappings()
+
+
+def _shown(night_id: int) -> Select[Any]:
+    """What a review shows of a night; failed items, too, never dropped."""
     shown = (ItemState.STAGED, ItemState.IN_REVIEW, ItemState.APPROVED, ItemState.EDITED, ItemState.REWORK,
              ItemState.DELIVERED, ItemState.FAILED)  # fmt: skip
     query = select(items).where(items.c.night_id == night_id, items.c.state.in_(shown), items.c.bucket.is_not(None))
-    if buckets is not None:
-        query = query.where(items.c.bucket.in_(list(buckets)))
-    query = query.order_by(items.c.position, items.c.id).limit(limit).offset(offset)
-    return list(conn.execute(query).mappings())
+    return query.order_by(items.c.position, items.c.id)
 
 
 def bucket_counts(conn: Connection, night_id: int) -> dict[str, int]:

@@ -75,8 +75,9 @@ def created(
 ) -> None:
     """Write into the audit log that rows came into being in `state` (the start of each row's history)."""
     facts = detail or {}
-    entries = (Entry("create", kind, str(i), "", state, facts) for i in ids)
-    audit.append(conn, workflow, entries, actor=actor, now=now)
+    for chunk in chunks(ids, CHUNK):
+        entries = [Entry("create", kind, str(i), "", state, facts) for i in chunk]
+        audit.append(conn, workflow, entries, actor=actor, now=now)
 
 
 def chunks(things: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -61,13 +61,14 @@ def drain(ledger: Ledger, task: NightTask, *, now: datetime) -> list[int]:
     workflow = task.workflow
     place = source(workflow.source)
     reading = place.read(workflow.name, intake.columns_of(workflow))
+    judged = look_at(task, reading)
     with ledger.write() as conn:
         night = nights.of_run(conn, workflow.name, task.run_id)
         if night["state"] == NightState.OPEN:
-            lock(conn, task, night, reading, now=now)
+            lock(conn, task, night, judged, troubles=len(reading.troubles), now=now)
         night = nights.get(conn, night["id"])
         planned = chain.entrances(conn, task, night)
-        told = answers_of(conn, task, reading)
+        told = answers_of(conn, task, judged)
     place.answer(workflow.name, night["night"], told, reading.troubles)
     _say_over_budget(ledger, task, night, now=now)
     _say_over_capacity(ledger, task, night, now=now)
@@ -113,12 +114,23 @@ def _say_over_budget(ledger: Ledger, task: NightTask, night: Night, *, now: date
         )  # fmt: skip
 
 
-def lock(conn: Connection, task: NightTask, night: Night, reading: Reading, *, now: datetime) -> None:
-    """Decide who is locked tonight, and plan what is asked, inside the caller's transaction."""
+def look_at(task: NightTask, reading: Reading) -> list[intake.Judged]:
+    """Each row of a look by itself, before anybody holds the ledger."""
+    return intake.judge(task.workflow, reading.rows, task.policy.data_access.keeps_back)
+
+
+def lock(
+    conn: Connection, task: NightTask, night: Night, judged: Sequence[intake.Judged], *, troubles: int, now: datetime
+) -> None:  # fmt: skip
+    """Decide who is locked tonight, and plan what is asked, inside the caller's transaction.
+
+    Args:
+        troubles: how many whole files or sheets could not be read; they count as refused.
+    """
     workflow, actor = task.workflow, task.actor
     common: dict[str, Any] = {"workflow": workflow.name, "actor": actor, "now": now}
     money.hold(conn)  # first, as every writer that asks for money: two that hold one another's locks would wait for ever
-    found = _sorted(conn, task, reading)
+    found = _sorted(conn, task, judged)
     _take(conn, task, found, night, **common)
     late, answered = _adopt(conn, task, night)
     ranked = _ranked(conn, workflow, night)
@@ -141,7 +153,7 @@ def lock(conn: Connection, task: NightTask, night: Night, reading: Reading, *, n
     counts = {"locked": len(ids), "over_cap": len(over), "rejected": len(found.rejected) + len(found.repeated)}
     transitions.move(
         conn, "night", [night["id"]], NightState.LOCKED, detail=counts, locked_at=now, over_cap=len(over),
-        rejected=counts["rejected"] + len(reading.troubles), cap=cap, cap_why=why or None,
+        rejected=counts["rejected"] + troubles, cap=cap, cap_why=why or None,
         estimate_usd=planned.estimate_usd, **common,
     )  # fmt: skip
 
@@ -182,11 +194,10 @@ def _enter_steps(
     nights.list_members(conn, night["id"], late)
 
 
-def _sorted(conn: Connection, task: NightTask, reading: Reading) -> intake.Intake:
+def _sorted(conn: Connection, task: NightTask, judged: Sequence[intake.Judged]) -> intake.Intake:
     workflow = task.workflow
-    keys = {intake.name_of(workflow, row) for row in reading.rows}
-    known = queue.known_rows(conn, workflow.name, workflow.source, keys)
-    return intake.sort(workflow, reading.rows, known, task.policy.data_access.keeps_back)
+    known = queue.known_rows(conn, workflow.name, workflow.source, {one.candidate.key for one in judged})
+    return intake.sort(workflow, judged, known)
 
 
 def _take(conn: Connection, task: NightTask, found: intake.Intake, night: Night, **common: Any) -> None:
@@ -195,8 +206,8 @@ def _take(conn: Connection, task: NightTask, found: intake.Intake, night: Night,
     A row that was changed while it waited replaces its older self: only the newest version is bought.
     """
     _replace_older(conn, [c.key for c in found.new], task.workflow, **common)
-    queue.add(conn, [_row(task.workflow, c) for c in found.new], ItemState.WAITING, **common)
-    rows = [{**_row(task.workflow, c), "message": message, "night_id": night["id"]} for c, message in found.rejected]
+    queue.add(conn, (_row(task.workflow, c) for c in found.new), ItemState.WAITING, **common)
+    rows = ({**_row(task.workflow, c), "message": message, "night_id": night["id"]} for c, message in found.rejected)
     queue.add(conn, rows, ItemState.REJECTED, **common)
 
 
@@ -246,14 +257,14 @@ def _plan(conn: Connection, task: NightTask, night: Night, items: Sequence[Any],
     return planned
 
 
-def answers_of(conn: Connection, task: NightTask, reading: Reading) -> list[RowAnswer]:
+def answers_of(conn: Connection, task: NightTask, judged: Sequence[intake.Judged]) -> list[RowAnswer]:
     """What each row is told, from what the ledger holds now: the same words whenever it is asked."""
-    found = _sorted(conn, task, reading)
+    found = _sorted(conn, task, judged)
     told = {row.ref: RowAnswer(row.ref, _key(item), *_words(item)) for row, item in found.known}
     told |= {answer.ref: answer for answer in found.repeated}
     told |= {c.ref: RowAnswer(c.ref, c.key, "waiting", cells.CHANGED) for c in found.new}
     told |= {c.ref: RowAnswer(c.ref, c.key, "rejected", message) for c, message in found.rejected}
-    return [replace(told[row.ref], mark=row.mark) for row in reading.rows if row.ref in told]
+    return [replace(told[one.row.ref], mark=one.row.mark) for one in judged if one.row.ref in told]
 
 
 def _key(item: Any) -> str:

@@ -30,6 +30,15 @@ class Candidate:
     context: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A row as it was read, what is wrong with it (or None), and what it would be in the ledger."""
+
+    row: SourceRow
+    problem: str | None
+    candidate: Candidate
+
+
 @dataclass(slots=True)
 class Intake:
     """The rows of one look, sorted into new good ones, new bad ones, and those the ledger knows."""
@@ -54,19 +63,21 @@ KeepBack = Callable[[Mapping[str, Any]], str | None]
 """Why the policy keeps a row from every vendor, or None."""
 
 
-def sort(
-    workflow: Workflow, rows: Iterable[SourceRow], known: Mapping[str, Sequence[Mapping[Any, Any]]],
-    keep_back: KeepBack | None = None,
-) -> Intake:  # fmt: skip
-    """Validate and dedupe the rows of one look.
+def judge(workflow: Workflow, rows: Iterable[SourceRow], keep_back: KeepBack | None = None) -> list[Judged]:
+    """Validate the rows of one look, each by itself: what the ledger knows of them plays no part yet."""
+    return [Judged(row, *_judge(workflow, row, _key(workflow, row), keep_back)) for row in rows]
+
+
+def sort(workflow: Workflow, judged: Iterable[Judged], known: Mapping[str, Sequence[Mapping[Any, Any]]]) -> Intake:
+    """Tell new rows from known, repeated and bad ones.
 
     Args:
         known: what the ledger holds for each row id, as `ledger.queue.known_rows` gives it.
     """
     intake, seen = Intake(), dict[str, str]()
-    for row in rows:
-        key = row.fields.get(workflow.id_field, "").strip()
-        problem, candidate = _judge(workflow, row, key, keep_back)
+    for one in judged:
+        row, problem, candidate = one.row, one.problem, one.candidate
+        key = _key(workflow, row)
         same = [k for k in known.get(candidate.key, ()) if k["content_hash"] == candidate.content_hash]
         if key and key in seen:
             message = f"Duplicate id: {key[:64]!r} stands already at {seen[key]}. Only that row was taken."
@@ -82,9 +93,8 @@ def sort(
     return intake
 
 
-def name_of(workflow: Workflow, row: SourceRow) -> str:
-    """The row's id; one without an id is told apart by where it stands."""
-    return (row.fields.get(workflow.id_field, "").strip() or f"{NO_ID} {row.ref}")[:250]
+def _key(workflow: Workflow, row: SourceRow) -> str:
+    return row.fields.get(workflow.id_field, "").strip()
 
 
 def _judge(workflow: Workflow, row: SourceRow, key: str, keep_back: KeepBack | None) -> tuple[str | None, Candidate]:
@@ -102,7 +112,7 @@ def _judge(workflow: Workflow, row: SourceRow, key: str, keep_back: KeepBack | N
             problem = _cannot_wait(workflow, made) or (keep_back({**data, "context": context}) if keep_back else None)
         except ValidationError as error:
             problem = in_words(workflow.item, error)
-    name = name_of(workflow, row)
+    name = (key or f"{NO_ID} {row.ref}")[:250]  # one without an id is told apart by where it stands
     return problem, Candidate(row.ref, name, _hash(data, context), data, PRIORITIES.get(priority, 0), context)
 
 

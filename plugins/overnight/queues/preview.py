@@ -5,7 +5,7 @@ bought, no row is answered and no alert is raised; only the preview is kept, for
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,7 +23,7 @@ from overnight.ledger.nights import Night
 from overnight.ledger.rows import Row
 from overnight.ledger.states import ItemState
 from overnight.queues import drain, intake
-from overnight.queues.source import Reading, source
+from overnight.queues.source import Reading, RowAnswer, source
 from overnight.tasks import NightTask, make_task
 from overnight.workflow import workflow_names
 
@@ -81,18 +81,19 @@ def _nothing(task: NightTask) -> Row:
 
 
 def _of_lock(ledger: Ledger, task: NightTask, reading: Reading, lock_at: datetime, now: datetime) -> Row:
+    judged = drain.look_at(task, reading)
     try:
         with ledger.write() as conn:
             night = check.opened(conn, task, base=lock_at, start=SCHEDULED, now=now)
-            drain.lock(conn, task, night, reading, now=now)
-            raise _Undone(_told(conn, task, nights.get(conn, night["id"]), reading))
+            drain.lock(conn, task, night, judged, troubles=len(reading.troubles), now=now)
+            refused = [answer for answer in drain.answers_of(conn, task, judged) if answer.status == ItemState.REJECTED]
+            raise _Undone(_told(conn, task, nights.get(conn, night["id"]), reading, refused))
     except _Undone as found:
         return found.row
 
 
-def _told(conn: Connection, task: NightTask, night: Night, reading: Reading) -> Row:
+def _told(conn: Connection, task: NightTask, night: Night, reading: Reading, refused: Sequence[RowAnswer]) -> Row:
     counts = overview.outcomes(conn, night["id"])
-    refused = [a for a in drain.answers_of(conn, task, reading) if a.status == ItemState.REJECTED]
     waits = [{"key": trouble.ref, "why": trouble.message} for trouble in reading.troubles]
     waits += [{"key": answer.key or answer.ref, "why": answer.message} for answer in refused]
     waits += [{"key": item["key"], "why": item["message"] or "waits"} for item in queue.waiting(conn, task.workflow.name)]

@@ -5,7 +5,7 @@ Built from the ledger alone and the same whenever it is built, so that what a pe
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,6 @@ from overnight.settings import SettingsError
 from overnight.team import team
 from overnight.workflow import Mode, Review, Workflow, workflow_if_known
 
-MANY = 100_000
 OPEN = (ItemState.IN_REVIEW, ItemState.STAGED)
 
 
@@ -108,11 +107,14 @@ def build(conn: Connection, night: Night) -> Exhibit:
     """A night's exhibit as the ledger has it now."""
     declared = workflow_if_known(night["workflow"])
     review = declared.review if declared else None
-    rows = reviews.entries(conn, night["id"], limit=MANY)
-    found = ledger_findings.of_night(conn, night["id"], [row["id"] for row in rows])
+    found = ledger_findings.of_night(conn, night["id"])
     decided = reviews.effective(conn, night["id"])
-    entries = [_entry(row, found.get(row["id"], ()), decided.get(row["id"]), declared) for row in rows]
-    names = _names(review, rows)
+    present: dict[str, None] = {}
+    entries = []
+    for row in reviews.every_entry(conn, night["id"]):
+        present |= dict.fromkeys(row["output"] or {})
+        entries.append(_entry(row, found.get(row["id"], ()), decided.get(row["id"]), declared))
+    names = _in_order(review, present)
     befores = tuple(n for n in names if any(f.before for e in entries for f in e.fields if f.name == n))
     editable = tuple(n for n in names if any(f.editable for e in entries for f in e.fields if f.name == n))
     return Exhibit(
@@ -123,11 +125,8 @@ def build(conn: Connection, night: Night) -> Exhibit:
     )  # fmt: skip
 
 
-def _names(review: Review | None, rows: Sequence[Mapping[Any, Any]]) -> tuple[str, ...]:
-    """The answer's fields in the order they are shown."""
-    present: dict[str, None] = {}
-    for row in rows:
-        present |= dict.fromkeys(row["output"] or {})
+def _in_order(review: Review | None, present: Iterable[str]) -> tuple[str, ...]:
+    """An answer's fields in the order they are shown."""
     first = [name for name in (review.first if review else ()) if name in present]
     return (*first, *(name for name in present if name not in first))
 
@@ -163,15 +162,14 @@ def whose(row: Mapping[Any, Any]) -> str:
 def fields(row: Mapping[Any, Any], review: Review | None) -> list[Field]:
     """What an item's answer shows, in the order people read it, beside what stands there today."""
     output, given = row["output"] or {}, row["input"]
-    first = [name for name in (review.first if review else ()) if name in output]
     return [
         Field(
             name,
             before=showing.clean(showing.text(given.get(review.before.get(name, ""), ""))) if review else "",
-            after=showing.clean(showing.text(value)),
-            editable=isinstance(value, str) and (review is None or not review.editable or name in review.editable),
+            after=showing.clean(showing.text(output[name])),
+            editable=isinstance(output[name], str) and (review is None or not review.editable or name in review.editable),
         )
-        for name, value in ((name, output[name]) for name in (*first, *(name for name in output if name not in first)))
+        for name in _in_order(review, output)
     ]
 
 

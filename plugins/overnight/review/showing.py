@@ -27,6 +27,8 @@ def _flat(value: Any) -> str:
 
 def clean(value: str) -> str:
     """A text as every surface gives it back: no control characters, one kind of line end, no space at its ends."""
+    if value.isprintable():  # no control character, no line end, no lone surrogate: nine texts of ten
+        return value.strip()
     plain = value.replace("\r\n", "\n").replace("\r", "\n").translate(MARKUP_FREE)
     return plain.encode("utf-8", "replace").decode().strip()
 

@@ -1,5 +1,6 @@
 """How each item of a night stands when it is judged: the last step it came to, and all that is shown of what came back."""
 
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ class Standing:
 
     item_id: int
     step: str
-    given: Mapping[str, Any]
+    given: dict[str, Any]
     output: dict[str, Any] | None = None
     error: str | None = None
     retryable: bool = False
@@ -33,8 +34,9 @@ def of_night(conn: Connection, workflow: Workflow, night: Night) -> list[Standin
     out = batches.unsettled_items(conn, night["id"])
     landed = {(a["item_id"], a["step"]): a for a in answers.landed_of_night(conn, night["id"])}
     outputs = chains.outputs(conn, night["id"]) if len(workflow.steps) > 1 else {}
+    # Rows are let go as they are read: a large night would otherwise be held twice.
     return [
-        _standing(workflow, row, landed.get((row["item_id"], row["step"])), outputs.get(row["item_id"], {}))
+        _standing(workflow, row, landed.pop((row["item_id"], row["step"]), None), outputs.get(row["item_id"], {}))
         for row in chains.standing(conn, night["id"])
         if row["item_id"] not in out
     ]
@@ -52,11 +54,10 @@ def _standing(
     if _goes_on(workflow, row, {**outputs, row["step"]: own}):
         return Standing(**common, error=STOPPED, retryable=True)
     shown = [outputs[s.name] for s in workflow.steps if s.shown and s.name in outputs and s.name != row["step"]]
-    merged: dict[str, Any] = {}
     last_shown = not workflow.has(row["step"]) or workflow.step_named(row["step"]).shown
-    for part in [*shown, *([own] if last_shown else [])]:
-        merged |= part
-    return Standing(**common, output=merged, state=AnswerState.VALID)
+    parts = [*shown, *([own] if last_shown else [])]
+    output = parts[0] if len(parts) == 1 else dict(ChainMap(*reversed(parts)))
+    return Standing(**common, output=output, state=AnswerState.VALID)
 
 
 def _without(row: Mapping[Any, Any], answer: Mapping[Any, Any] | None, common: dict[str, Any]) -> Standing:
@@ -72,7 +73,7 @@ def _goes_on(workflow: Workflow, row: Mapping[Any, Any], outputs: Mapping[str, d
     for step in workflow.following(row["step"]):
         if step.whole_night:
             continue
-        if step.take is None or step.take(row["queued"], outputs) is not None:
+        if step.take is None or step.take(row["queued"] or row["input"], outputs) is not None:
             return True
     return False
 

@@ -68,7 +68,7 @@ def validate(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int
 
 
 def _row(one: Standing, found: Mapping[int, Sequence[Mapping[Any, Any]]]) -> NightRow:
-    return NightRow(one.item_id, dict(one.given), one.output or {}, tuple(map(_finding, found.get(one.item_id, ()))), one.step)
+    return NightRow(one.item_id, one.given, one.output or {}, tuple(map(_finding, found.get(one.item_id, ()))), one.step)
 
 
 def _finding(row: Mapping[Any, Any]) -> Finding:
@@ -97,7 +97,7 @@ def _look_at_the_night(workflow: Workflow, rows: Sequence[NightRow], past: Seque
     for item_id, finding in added:
         extra.setdefault(item_id, []).append(finding)
     good = [
-        NightRow(row.item_id, row.item, row.answer, (*row.findings, *extra.get(row.item_id, ())), row.step)
+        replace(row, findings=(*row.findings, *extra[row.item_id])) if row.item_id in extra else row
         for row in rows
         if row.item_id not in failed
     ]
@@ -127,7 +127,7 @@ def _settle(
     approval = task.policy.approval
     new = max(0, approval.first_outputs - nights.staged_under(conn, task.workflow.name, night["prompt_version"]))
     ranked = placement.in_order(verdict.rows)
-    reviews.stage(conn, [_place(row, position, verdict, approval, new=position < new) for position, row in enumerate(ranked)])
+    reviews.stage(conn, (_place(row, position, verdict, approval, new=position < new) for position, row in enumerate(ranked)))
     reasons = _failures(conn, task.workflow, landed, verdict)
     for reason in sorted(set(reasons.values())):
         ids = [item_id for item_id, why in reasons.items() if why == reason]
