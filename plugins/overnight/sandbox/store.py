@@ -19,6 +19,7 @@ from overnight.sandbox.profiles import PROFILES, Fault, Profile
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (id TEXT PRIMARY KEY, vendor TEXT, name TEXT, purpose TEXT, mime TEXT, created REAL,
   content BLOB, deleted INTEGER DEFAULT 0);
+CREATE TABLE IF NOT EXISTS parts (vendor TEXT, file TEXT, start INTEGER, content BLOB, PRIMARY KEY (vendor, file, start));
 CREATE TABLE IF NOT EXISTS batches (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, vendor TEXT, created REAL,
   ends REAL, expires REAL, cancel_asked REAL, cancel_settles REAL, total INTEGER, facts TEXT, error TEXT,
   deleted INTEGER DEFAULT 0);
@@ -111,30 +112,38 @@ class Store:
             self._db.execute("INSERT INTO files (id,vendor,name,purpose,mime,created,content) VALUES (?,?,?,?,?,?,?)", row)
 
     def append_file(self, vendor: str, file_id: str, more: bytes, offset: int) -> None:
-        """Add the next chunk of an upload that comes in several; what is there already is not taken twice."""
-        with self._lock, self._db:
-            query = "SELECT length(content) AS size FROM files WHERE vendor=? AND id=?"
-            row = self._db.execute(query, (vendor, file_id)).fetchone()
-            new = more[max(0, int(row["size"]) - offset) :] if row else b""
-            query = "UPDATE files SET content = CAST(content || ? AS BLOB) WHERE vendor=? AND id=?"
-            self._db.execute(query, (new, vendor, file_id))
+        """Add the next chunk of an upload that comes in several; what is there already is not taken twice.
 
-    def file(self, vendor: str, file_id: str) -> sqlite3.Row | None:
-        """One upload, unless deleted."""
+        A chunk is a row of its own: a hundred of them would otherwise write the file a hundred times.
+        """
+        with self._lock, self._db:
+            query = "SELECT coalesce(sum(length(content)), 0) AS size FROM parts WHERE vendor=? AND file=?"
+            size = int(self._db.execute(query, (vendor, file_id)).fetchone()["size"])
+            if new := more[max(0, size - offset) :]:
+                self._db.execute("INSERT INTO parts VALUES (?,?,?,?)", (vendor, file_id, size, new))
+
+    def file(self, vendor: str, file_id: str) -> dict[str, Any] | None:
+        """One upload with its whole content, unless deleted."""
         query = "SELECT * FROM files WHERE vendor=? AND id=? AND deleted=0"
         with self._lock:
-            found: sqlite3.Row | None = self._db.execute(query, (vendor, file_id)).fetchone()
-            return found
+            found = self._db.execute(query, (vendor, file_id)).fetchone()
+            return self._whole(found) if found else None
 
-    def files(self, vendor: str) -> list[sqlite3.Row]:
+    def files(self, vendor: str) -> list[dict[str, Any]]:
         """Every upload of a vendor, newest first."""
         query = "SELECT * FROM files WHERE vendor=? AND deleted=0 ORDER BY created DESC, id"
         with self._lock:
-            return self._db.execute(query, (vendor,)).fetchall()
+            return [self._whole(row) for row in self._db.execute(query, (vendor,)).fetchall()]
+
+    def _whole(self, row: sqlite3.Row) -> dict[str, Any]:
+        query = "SELECT content FROM parts WHERE vendor=? AND file=? ORDER BY start"
+        parts = [part["content"] for part in self._db.execute(query, (row["vendor"], row["id"]))]
+        return {**row, "content": b"".join((bytes(row["content"]), *parts))}
 
     def delete_file(self, vendor: str, file_id: str) -> bool:
         """Forget an upload; returns whether there was one."""
         with self._lock, self._db:
+            self._db.execute("DELETE FROM parts WHERE vendor=? AND file=?", (vendor, file_id))
             query = "UPDATE files SET deleted=1, content=x'' WHERE vendor=? AND id=? AND deleted=0"
             return self._db.execute(query, (vendor, file_id)).rowcount > 0
 
