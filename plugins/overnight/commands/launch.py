@@ -1,14 +1,18 @@
 """`bin/overnight launch`: how far each workflow is on its way to live. `bin/overnight forecast`: what a morning will ask."""
 
+from __future__ import annotations
+
 from datetime import date
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from overnight.clock import utcnow
 from overnight.commands.terminal import fail, ledger, out
-from overnight.governance.launch import NotReady, Progress, State
+
+if TYPE_CHECKING:
+    from overnight.governance.launch import Progress
 
 Name = Annotated[str, typer.Argument(help="A workflow's name; without one, all of them are shown.")]
 To = Annotated[str, typer.Option(help="Bring it to this state: test, early, live, paused (or back).")]
@@ -34,18 +38,20 @@ def launch(workflow: Name = "", to: To = "", by: ByName = "", reason: Reason = "
         fail(
             "Name one workflow, yourself (--by) and why (--reason): it is your decision and goes on record. Nothing was changed."
         )
-    if to not in list(State):
-        fail(f"{to!r} is no state; there are {', '.join(State)}. Nothing was changed.")
+    if to not in list(gate.State):
+        fail(f"{to!r} is no state; there are {', '.join(gate.State)}. Nothing was changed.")
     actor = policies.under(Actor("human", by.strip()), workflow)
     try:
         with ledger().write() as conn:
-            gate.move(conn, workflow, State(to), reason=reason.strip(), by=actor, now=utcnow())
-    except NotReady as refusal:
+            gate.move(conn, workflow, gate.State(to), reason=reason.strip(), by=actor, now=utcnow())
+    except gate.NotReady as refusal:
         fail(str(refusal))
     out.print(f"{workflow} is {to} now; its next night is held to that.", soft_wrap=True)
 
 
 def _show(rows: list[Progress]) -> None:
+    from overnight.governance.launch import State
+
     table = Table("workflow", "state", "nights", "decided", "as is", "missing to go on", title="Launch gate")
     for one in rows:
         share = f"{one.as_is} ({one.share:.0%})" if one.share is not None else ""

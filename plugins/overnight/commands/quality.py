@@ -1,13 +1,17 @@
 """`bin/overnight quality`: the five metrics of each workflow, what drifts, what somebody looks into."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from overnight.clock import utcnow
 from overnight.commands.terminal import fail, ledger, out
-from overnight.quality.metrics import Metrics, Report
+
+if TYPE_CHECKING:
+    from overnight.quality.metrics import Metrics, Report
 
 app = typer.Typer(help="The five metrics, drift, and what is looked into.", invoke_without_command=True)
 ByName = Annotated[str, typer.Option(help="Your name.")]

@@ -1,12 +1,18 @@
-"""What every command shares: where it prints, the ledger it opens, how it says no."""
+"""What every command shares: where it prints, the ledger it opens, how it says no.
+
+Every command imports what it needs when it is run: `--help` and the local vendor should not wait for the ledger to be loaded.
+"""
+
+from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 from rich.console import Console
 
-from overnight.ledger.connect import Ledger
+if TYPE_CHECKING:
+    from overnight.ledger.connect import Ledger
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
