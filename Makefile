@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 # Half of a test's time is a vendor's: more of them than cores.
 TESTS_AT_ONCE ?= 4
+AIRFLOWS_AT_ONCE ?= 3
 BIN := $(VENV)/bin
 export PYTHONPATH := $(CURDIR)/plugins$(if $(PYTHONPATH),:$(PYTHONPATH))
 export OVERNIGHT_VENV := $(VENV)
@@ -36,7 +37,7 @@ down: ## Stop all that `make night` started and remove what it left
 
 test: install-dev lint ## Lint, types and the tests, but for `long` and `test-distributed` (STRICT=1 turns a skip for a missing system part into a failure)
 	@$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist worksteal -m "not airflow and not distributed" $(if $(STRICT),--strict-system) $(TEST_ARGS)
-	@$(BIN)/python -m pytest -m "airflow and not distributed" $(if $(STRICT),--strict-system) $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n $(AIRFLOWS_AT_ONCE) --dist loadscope -m "airflow and not distributed" $(if $(STRICT),--strict-system) $(TEST_ARGS)
 
 long: install-dev ## Tests that take too long for every change, into docs/results/long.txt
 	@mkdir -p docs/results && set -o pipefail && $(BIN)/python -m pytest --long --durations=0 2>&1 | grep -E "^[0-9.]+s call|passed|failed|FAILED" | tee docs/results/long.txt

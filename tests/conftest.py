@@ -9,11 +9,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from xdist.scheduler import LoadScopeScheduling
 
 PROJECT = Path(__file__).parents[1]
 
@@ -36,6 +42,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--strict-system", action="store_true", help="a missing system part fails instead of skipping")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """What the tests leave behind goes with the process that began; its workers are given its environment."""
+    if hasattr(config, "workerinput"):
+        return
+    config.add_cleanup(partial(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True))
+    Path(os.environ["AIRFLOW_HOME"]).mkdir(parents=True, exist_ok=True)
+    os.environ["SSL_CERT_FILE"] = str(one_authority(Path(os.environ["AIRFLOW_HOME"]) / "authority.pem"))
+
+
+def one_authority(path: Path) -> Path:
+    """A file with one certificate authority of our own, for clients to trust.
+
+    All that a test talks to is on the loopback and speaks plain HTTP, yet every client that is made reads the machine's authorities
+    first: two hundred take it a tenth of a second of processor time, thousands of times.
+    """
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "nobody")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+    signed = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(key, hashes.SHA256())
+    path.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What takes long runs when it is asked for (`make long`), and only then; what takes minutes begins first."""
     wanted = config.getoption("--long")
@@ -46,17 +75,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: "tests/faults/" not in item.nodeid)  # stable: nothing else changes places
 
 
+class OneAirflowEach(LoadScopeScheduling):
+    """Tests that share a real Airflow run in one worker: those of a file, and those of the folder `first`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return str(Path(path).parent) if Path(path).parent.name == "first" else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneAirflowEach | None:
+    """How `make test` runs the real Airflows: side by side, each set up once."""
+    return OneAirflowEach(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
 def missing(request: pytest.FixtureRequest, what: str) -> None:
     """Skip for a missing part of the system, or fail where nothing may be missing (CI)."""
     if request.config.getoption("--strict-system"):
         pytest.fail(f"missing here: {what}")
     pytest.skip(f"missing here: {what}")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _own_airflow_home() -> Iterator[None]:
-    yield
-    shutil.rmtree(os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
