@@ -34,6 +34,12 @@ def overnight(night: Night, *args: str) -> Result:
     return CliRunner().invoke(app, list(args), env=where(night))
 
 
+def test_a_command_that_needs_no_ledger_does_not_wait_for_it() -> None:
+    """Help and the local vendor start without the database's library: it is imported by the commands that open a ledger."""
+    code = "import sys, overnight.cli; sys.exit(any(name in sys.modules for name in ('sqlalchemy', 'airflow', 'pandas')))"
+    assert subprocess.run([sys.executable, "-c", code], env={**os.environ}, cwd=PROJECT / "plugins", check=False).returncode == 0
+
+
 def test_the_command_itself_finds_its_environment_and_its_ledger(night: Night) -> None:
     """`bin/overnight`, from another folder, as a person types it."""
     env = {**os.environ, **where(night), "OVERNIGHT_VENV": str(Path(sys.prefix))}
