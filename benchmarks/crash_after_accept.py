@@ -45,7 +45,7 @@ def _python(*arguments: str) -> Any:
 
 def our_night(at: str, folder: Path) -> dict[str, Any]:
     """A night without faults says which call is the create; the second is killed right after that one."""
-    from tests.support.faultline import Case, Deployment, judge, run_night, warm_up
+    from tests.support.faultline import Case, Deployment, judged, run_night, warm_up
 
     warm_up()
     counts: list[tuple[int, int]] = []
@@ -57,7 +57,7 @@ def our_night(at: str, folder: Path) -> dict[str, Any]:
             run_night(place, "manual__1", 40.0)
         finally:
             place.stop_vendor()
-        found = judge(place)
+        found = judged(place)
         good = good and not (found["lost"] or found["paid_twice"] or found["wrong_successes"] or found["problems"])
         with contextlib.closing(sqlite3.connect(place.state)) as db:
             create = create or _create_call(db)

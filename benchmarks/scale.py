@@ -1,6 +1,6 @@
 """One workflow's night from a thousand to a hundred thousand items, end to end, each task a process of its own as Airflow runs it.
 
-The local vendor answers at once, so what is on the clock is ours (and the vendor's own work on the other core, told apart). Each
+The local vendor answers at once, so what is on the clock is ours and the vendor's own work, whose CPU is told apart. Each
 size has a deployment, a ledger (SQLite) and a vendor of its own. For each task: wall time, CPU and the kernel's own peak of memory.
 Goal: time grows with the items and no faster, and no task's memory grows with them.
 """

@@ -77,7 +77,7 @@ def ours_submits(at: str, folder: str, count: int, url: str) -> None:
 
     async def imported() -> None:
         async with clients.open_vendor(at):
-            pass
+            import openai.resources  # noqa: F401 - as on the other side
 
     asyncio.run(imported())
     jobs = [night.job(batch_id) for batch_id in ids]
@@ -93,7 +93,7 @@ def peer_submits(who: str, folder: str, count: int, url: str) -> None:
     import airflow.providers.common.ai.batch.anthropic
     import airflow.providers.common.ai.batch.openai
     import anthropic  # noqa: F401 - what a worker has loaded before it submits
-    import openai  # noqa: F401
+    import openai.resources  # noqa: F401 - the SDK imports it at its first call, forty megabytes
     from airflow.sdk.exceptions import TaskDeferred
 
     peers.connect(url)

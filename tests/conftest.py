@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 PROJECT = Path(__file__).parents[1]
 
-# Before anything imports Airflow: tests have an Airflow home of their own and never see the machine's.
+# Before anything imports Airflow: tests have an Airflow home of their own, unless somebody names one for them (`make faults`). A worker
+# of pytest-xdist is given its parent's.
+OURS = "AIRFLOW_HOME" not in os.environ
 os.environ.setdefault("AIRFLOW_HOME", str(Path(os.environ.get("TMPDIR", "/tmp")) / f"overnight-tests-{os.getpid()}"))  # noqa: S108
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
@@ -46,9 +49,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """What the tests leave behind goes with the process that began; its workers are given its environment."""
     if hasattr(config, "workerinput"):
         return
-    config.add_cleanup(partial(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True))
-    Path(os.environ["AIRFLOW_HOME"]).mkdir(parents=True, exist_ok=True)
-    os.environ["SSL_CERT_FILE"] = str(one_authority(Path(os.environ["AIRFLOW_HOME"]) / "authority.pem"))
+    folder = Path(tempfile.mkdtemp(prefix="overnight-authority-"))
+    for mine in [folder, *([Path(os.environ["AIRFLOW_HOME"])] if OURS else [])]:
+        config.add_cleanup(partial(shutil.rmtree, mine, ignore_errors=True))
+    os.environ["SSL_CERT_FILE"] = str(one_authority(folder / "authority.pem"))
 
 
 def one_authority(path: Path) -> Path:

@@ -4,6 +4,9 @@ import random
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+from sqlalchemy.exc import DBAPIError
+
 from overnight.ledger import queue, verify
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger
@@ -42,6 +45,19 @@ def test_the_numbers_come_back_in_the_order_of_the_rows_also_where_older_version
     assert [there[item_id] for item_id in [*first, *second]] == [row["input"] for row in [*older, *newer]]
     assert events == len(older) + len(newer)
     assert problems == []
+
+
+def test_a_place_that_is_too_long_for_its_column_is_refused_and_not_cut(ledger: Ledger) -> None:
+    """SQLite keeps any length; PostgreSQL refuses what does not fit, as it does everywhere else."""
+    (row,) = rows(1, "v")
+    far = {**row, "source_ref": "x" * 501}
+    if ledger.engine.dialect.name == "postgresql":
+        with pytest.raises(DBAPIError, match="too long"), ledger.write() as conn:
+            queue.add(conn, [far], ItemState.WAITING, **COMMON)
+        return
+    with ledger.write() as conn:
+        (item_id,) = queue.add(conn, [far], ItemState.WAITING, **COMMON)
+        assert queue.by_ids(conn, [item_id])[0]["source_ref"] == far["source_ref"]
 
 
 def test_each_waiting_row_is_told_its_own_words(ledger: Ledger) -> None:

@@ -1,5 +1,7 @@
 """What the local vendor keeps of an upload that comes in several chunks."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from overnight.sandbox.store import Store
@@ -18,7 +20,7 @@ def test_a_chunk_that_is_sent_again_is_not_taken_twice(tmp_path: Path) -> None:
 
 
 def test_a_deleted_upload_leaves_nothing(tmp_path: Path) -> None:
-    """Its chunks go with it, and a new file of the same name begins empty."""
+    """Its chunks go with it, and one that comes late finds nothing to go to."""
     store = Store(tmp_path / "vendor.db")
     store.add_file("gemini", "f", "night.jsonl", "upload", "application/jsonl", b"")
     store.append_file("gemini", "f", b"abc", 0)
@@ -27,3 +29,5 @@ def test_a_deleted_upload_leaves_nothing(tmp_path: Path) -> None:
     assert not store.delete_file("gemini", "f")
     store.append_file("gemini", "f", b"x", 0)
     assert store.file("gemini", "f") is None
+    with closing(sqlite3.connect(tmp_path / "vendor.db")) as db:
+        assert db.execute("SELECT count(*) FROM parts").fetchone() == (0,)

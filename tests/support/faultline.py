@@ -314,13 +314,13 @@ def run_case(case: Case, folder: Path) -> dict[str, Any]:
     try:
         run_night(place, "manual__1", CUTOFF_S.get(case.profile, 40.0))
         report |= {"commits": place.shared.get(COMMITS), "calls": place.shared.get(CALLS), "killed": place.shared.get(KILLED)}
-        if _judged(place)["carried_over"]:
+        if judged(place)["carried_over"]:
             place.stop_vendor()
             place.start_vendor("none")  # by the next night the vendor is well again
             run_night(place, "manual__2", 40.0)
-        report |= _judged(place)
+        report |= judged(place)
     except NotFinished as failure:
-        report |= {"unfinished": str(failure)[-1500:], **_judged(place)}
+        report |= {"unfinished": str(failure)[-1500:], **judged(place)}
     finally:
         place.stop_vendor()
     report["seconds"] = round(time.monotonic() - began, 1)
@@ -330,7 +330,7 @@ def run_case(case: Case, folder: Path) -> dict[str, Any]:
     return {**report, "good": good}
 
 
-def _judged(place: Deployment) -> dict[str, Any]:
+def judged(place: Deployment) -> dict[str, Any]:
     return judge(Ledger(f"sqlite:///{place.folder / 'ledger.db'}"), place.state, rows=ROWS)
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, String, Table
 from sqlalchemy.engine import Dialect
 
 from overnight.ledger.rows import Row
@@ -44,6 +44,8 @@ def _prepared(dialect: Dialect, table: Table, names: tuple[str, ...]) -> tuple[s
     marks = []
     for column in columns:
         cast = column.type.compile(dialect) if dialect.name == "postgresql" else None
+        if isinstance(column.type, String) and cast is not None:
+            cast = cast.partition("(")[0]  # a cast to VARCHAR(500) would cut a longer text without a word; the column refuses it
         marks.append(f"%s::{cast}" if cast else "?")
     named = ", ".join(quote(name) for name in names)
     statement = f"INSERT INTO {quote(table.name)} ({named}) VALUES ({', '.join(marks)})"  # noqa: S608 - our own column names

@@ -162,7 +162,8 @@ def standing(conn: Connection, night_id: int) -> Iterator[Row]:
         .where(steps.c.night_id == night_id, items.c.night_id == night_id, items.c.state.in_(_INSIDE))
         .order_by(items.c.id, steps.c.position)
     )  # fmt: skip
-    for _, steps_of_one in groupby(conn.execute(query).mappings(), key=itemgetter("item_id")):
+    rows = conn.execute(query.execution_options(yield_per=500)).mappings()
+    for _, steps_of_one in groupby(rows, key=itemgetter("item_id")):
         yield deque(steps_of_one, maxlen=1).pop()
 
 

@@ -43,7 +43,7 @@ def entries(
 
 def every_entry(conn: Connection, night_id: int) -> Iterator[Row]:
     """All of them, one at a time: a large night is not held as a whole."""
-    yield from conn.execute(_shown(night_id)).mappings()
+    yield from conn.execute(_shown(night_id).execution_options(yield_per=500)).mappings()
 
 
 def _shown(night_id: int) -> Select[Any]:

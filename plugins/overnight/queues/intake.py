@@ -20,7 +20,7 @@ _MAX_CONTEXT = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A good row that is new to the ledger."""
+    """What a row would be in the ledger."""
 
     ref: str
     key: str

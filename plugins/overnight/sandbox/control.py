@@ -105,7 +105,7 @@ async def decide(request: Request) -> Response:
 
 
 def _decide(desk: Desk, order: dict[str, Any]) -> dict[str, Any]:
-    with desk.lock:
+    with desk.lock, desk.one_sitting():
         hands = people.HANDS[order["service"]](desk, order["document"], order.get("editable", []))
         person = people.Reviewer(hands, order["name"], int(order.get("seed", 0)))
         done: dict[str, int] = {}

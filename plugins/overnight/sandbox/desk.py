@@ -9,7 +9,8 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -56,6 +57,18 @@ class Desk:
         self.people: list[Person] = []
         self.journal: list[dict[str, Any]] = []
         self._calls: dict[str, deque[float]] = {}
+        self._changed: dict[tuple[str, str], dict[str, Any]] | None = None
+
+    @contextmanager
+    def one_sitting(self) -> Iterator[None]:
+        """A document that changes five hundred times in this block is written once, at its end. Hold the lock around it."""
+        self._changed = {}
+        try:
+            yield
+        finally:
+            changed, self._changed = self._changed, None
+            for (kind, doc_id), body in changed.items():
+                self.store.keep_document(kind, doc_id, body)
 
     def get(self, kind: str, doc_id: str) -> dict[str, Any] | None:
         """One document, to be read or changed under the lock."""
@@ -68,12 +81,17 @@ class Desk:
     def put(self, kind: str, doc_id: str, body: dict[str, Any]) -> dict[str, Any]:
         """Keep a document that was made or changed."""
         self.docs.setdefault(kind, {})[doc_id] = body
-        self.store.keep_document(kind, doc_id, body)
+        if self._changed is None:
+            self.store.keep_document(kind, doc_id, body)
+        else:
+            self._changed[kind, doc_id] = body
         return body
 
     def drop(self, kind: str, doc_id: str) -> None:
         """Forget a document."""
         self.docs.get(kind, {}).pop(doc_id, None)
+        if self._changed is not None:
+            self._changed.pop((kind, doc_id), None)
         self.store.drop_document(kind, doc_id)
 
     def behave(self, changes: dict[str, Any]) -> dict[str, Any]:

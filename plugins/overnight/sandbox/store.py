@@ -120,7 +120,8 @@ class Store:
             query = "SELECT coalesce(sum(length(content)), 0) AS size FROM parts WHERE vendor=? AND file=?"
             size = int(self._db.execute(query, (vendor, file_id)).fetchone()["size"])
             if new := more[max(0, size - offset) :]:
-                self._db.execute("INSERT INTO parts VALUES (?,?,?,?)", (vendor, file_id, size, new))
+                query = "INSERT INTO parts SELECT vendor, id, ?, ? FROM files WHERE vendor=? AND id=? AND deleted=0"
+                self._db.execute(query, (size, new, vendor, file_id))
 
     def file(self, vendor: str, file_id: str) -> dict[str, Any] | None:
         """One upload with its whole content, unless deleted."""
