@@ -67,7 +67,7 @@ def measure(count: int = COUNT) -> dict[str, Any]:
         "share_without_caching": round(mine["input_usd_without_caching"] / theirs["input_usd_without_caching"], 4),
         "share_if_our_schema_were_counted": _share(mine, theirs, schemas, 0),
         "share_if_both_sent_one": _share(mine, theirs, schemas, count * _one_schema()),
-        "goal": "at most 25 % of the peer's billed input cost", "met": share <= 0.25,
+        "goal": "at most 25 % of the peer's billed input cost, all reviews asked", "met": share <= 0.25 and mine["outcomes"]["locked"] == count,
     }  # fmt: skip
 
 
