@@ -111,13 +111,13 @@ def _type(annotation: Any) -> str:
 
 
 def _said(of: type[BaseModel], name: str, description: str | None) -> str:
-    """A field's meaning: its description, else the comment beside it in the source."""
+    """A field's meaning: its description, else the comment beside it in the source, else what its own model says."""
     if description:
         return description
     for line in inspect.getsource(of).splitlines():
         if re.match(rf"\s+{name}\s*:", line) and "  # " in line:
             return line.partition("  # ")[2].removeprefix("fmt: skip").strip()
-    return ""
+    return next((first_paragraph(inner) for inner in _models(of.model_fields[name].annotation)), "")
 
 
 def _nested(of: type[BaseModel], title: str, seen: set[type]) -> Iterator[str]:

@@ -14,10 +14,13 @@ from pydantic import BaseModel
 from docs_site import reference
 from overnight import finder
 from overnight.alerts.kinds import SEVERITY
+from overnight.baseline import Baselines
 from overnight.batches.waits import Waits
 from overnight.brand import Brand
 from overnight.environment import VARIABLES
 from overnight.governance.policy import Policy
+from overnight.quality.ranges import Quality
+from overnight.team import Team
 from overnight.workflow import workflow_names
 from tests.conftest import PROJECT
 
@@ -95,11 +98,25 @@ def settings_of(model: type[BaseModel]) -> Iterator[str]:
             yield from settings_of(inner)
 
 
-@pytest.mark.parametrize(("page", "model", "file"), [("settings", Brand, "include/brand.yaml"), ("policy", Policy, "")])
+def unexplained(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if not reference._said(model, name, field.description):
+            yield f"{model.__name__}.{name}"
+        for inner in reference._models(field.annotation):
+            yield from unexplained(inner)
+
+
+FILES = {Brand: "brand.yaml", Team: "team.yaml", Quality: "quality.yaml", Baselines: "baseline.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("page", "model", "file"), [*(("settings", of, f"include/{name}") for of, name in FILES.items()), ("policy", Policy, "")]
+)
 def test_every_setting_is_in_the_reference_with_its_meaning(page: str, model: type[BaseModel], file: str, site: Path) -> None:
-    """Every key that a file may hold, down to the last; and the file that we ship holds no other."""
+    """Every key that a file may hold, down to the last, and what each is for; and the file that we ship holds no other."""
     said = words(site, f"reference/{page}.html")
     assert all(name in said for name in settings_of(model))
+    assert list(unexplained(model)) == []
     if file:
         assert set(yaml.safe_load((PROJECT / file).read_text())) <= set(model.model_fields)
 

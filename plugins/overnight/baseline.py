@@ -24,7 +24,7 @@ class Baselines(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    workflows: dict[str, Baseline] = {}
+    workflows: dict[str, Baseline] = {}  # workflow → what it took by hand
 
 
 def baselines() -> Baselines:

@@ -22,12 +22,12 @@ class LaunchSettings(BaseModel):
     pilot_items: int = Field(default=10, ge=1)  # a scheduled night of a workflow in pilot or test holds so many at most
     pilot_least: int = Field(default=5, ge=1)  # decided items that end a pilot
     test_items: int = Field(default=50, ge=20, le=100)  # decided items that a launch test takes at least
-    early_items: int = Field(default=25, ge=1)
+    early_items: int = Field(default=25, ge=1)  # a scheduled night of a workflow in early holds so many at most
     early_least: int = Field(default=15, ge=1)  # a night of fewer does not count
-    early_nights: int = Field(default=14, ge=1)
-    on_new_prompt: Literal["test", "early", "ignore"] = "test"
-    on_new_model: Literal["test", "early", "ignore"] = "test"
-    on_new_policy: Literal["test", "early", "ignore"] = "early"
+    early_nights: int = Field(default=14, ge=1)  # nights that count, before it may go live
+    on_new_prompt: Literal["test", "early", "ignore"] = "test"  # what a new prompt version sends a workflow back to
+    on_new_model: Literal["test", "early", "ignore"] = "test"  # … and another model
+    on_new_policy: Literal["test", "early", "ignore"] = "early"  # … and a changed policy
 
 
 class LiveLane(BaseModel):
@@ -35,7 +35,7 @@ class LiveLane(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    connections: tuple[str, ...] = ()
+    connections: tuple[str, ...] = ()  # ids of Airflow connections whose keys answer customers
     prompts: tuple[str, ...] = ()  # prompt folders
     agents: tuple[str, ...] = ()  # agent ids
 
@@ -57,10 +57,10 @@ class Brand(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(min_length=1, max_length=100)
-    timezone: str
-    voice: str = Field(min_length=1, max_length=4000)
-    banned_phrases: tuple[str, ...] = ()
+    name: str = Field(min_length=1, max_length=100)  # what the prompts call you
+    timezone: str  # IANA, e.g. Europe/Berlin: the lock, the cutoff and the review are local times
+    voice: str = Field(min_length=1, max_length=4000)  # how you write: part of every prompt that writes
+    banned_phrases: tuple[str, ...] = ()  # no answer may contain them, in any case
     budget_usd: Decimal | None = Field(default=None, ge=0)  # all workflows of one night together; null: no such limit
     source: str = "csv"  # where people queue, unless a workflow says otherwise: csv, sheets, notion, airtable, sql
     surface: str = "page"  # where people review, unless a workflow says otherwise: page, sheets, notion, airtable, xlsx

@@ -32,6 +32,7 @@ def status(
     from overnight.ledger import overview
 
     with ledger().read() as conn:
+        where = conn.engine.url.render_as_string(hide_password=True)
         nights = [overview.describe(conn, night) for night in overview.list_nights(conn, workflow)]
         loose = [alert for alert in overview.loose_alerts(conn) if workflow in (None, alert["workflow"])]
     if as_json:
@@ -40,7 +41,7 @@ def status(
     if nights:
         _print_nights(nights)
     else:
-        out.print("No night yet.")
+        out.print(f"No night yet in {where}.", soft_wrap=True)
     for alert in loose:
         out.print(f"[red]{alert['kind']}[/red] {alert['workflow']} {alert['run_id']}: {alert['message']}", soft_wrap=True)
 
@@ -67,15 +68,18 @@ def _print_nights(nights: list[dict[str, Any]]) -> None:
 @app.command()
 def verify() -> None:
     """Check the conservation law and the audit log; exits with 1 where either fails."""
+    from overnight.ledger import overview
     from overnight.ledger import verify as verifying
 
     with ledger().read() as conn:
         problems = verifying.problems(conn)
+        nights = overview.list_nights(conn)
     for problem in problems:
         out.print(f"[red]✗[/red] {problem}", soft_wrap=True)
     if problems:
         raise typer.Exit(1)
-    out.print("✓ every closed night conserved its items; the audit log is whole and agrees with the ledger")
+    kept = "every closed night conserved its items" if nights else "there is no night yet"
+    out.print(f"✓ {kept}; the audit log is whole and agrees with the ledger")
 
 
 @app.command()

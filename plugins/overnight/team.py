@@ -19,11 +19,11 @@ class _Closed(BaseModel):
 class Person(_Closed):
     """One of them. `also` are the names that surfaces and Airflow know them by."""
 
-    name: str = Field(min_length=1, max_length=128)
-    also: tuple[str, ...] = ()
+    name: str = Field(min_length=1, max_length=128)  # as it stands in decisions and in the audit log
+    also: tuple[str, ...] = ()  # user names and spellings they are known by elsewhere
     minutes: int = Field(default=0, ge=0, le=600)  # of the review block, each morning
     skills: tuple[str, ...] = ()  # workflows they can judge; "*" is all
-    roles: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()  # of your own choosing; a policy names them beside people
 
     def can_judge(self, workflow: str) -> bool:
         """Whether they review this workflow."""
@@ -45,8 +45,8 @@ class Share(_Closed):
 class Team(_Closed):
     """All of them, and how their morning is divided among workflows."""
 
-    people: tuple[Person, ...] = ()
-    workflows: dict[str, Share] = Field(default_factory=dict)
+    people: tuple[Person, ...] = ()  # everyone whose yes counts for anything
+    workflows: dict[str, Share] = Field(default_factory=dict)  # workflow → its claim on the reviewers' morning
 
     def share(self, workflow: str) -> Share:
         """A workflow's claim; the usual one where nothing is said."""

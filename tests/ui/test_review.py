@@ -56,6 +56,13 @@ def test_a_reviewer_goes_from_item_to_item_and_is_told_when_nothing_is_left(ledg
     assert set(review.decided().values()) == {"approve"}
 
 
+def test_what_the_digest_speaks_for_is_counted_beside_what_is_left(ledger: Ledger) -> None:
+    """Sixty staged and two to decide: the list of reviews says where the others are."""
+    review = Review(ledger, 5, buckets=["ready", "ready", "covered", "covered", "covered"])
+    page = review.at(Guest("ada")).get("/review").text
+    assert re.search(r">2 <span[^>]*>and 3 in the digest</span>", page)
+
+
 def test_two_people_at_once_meet_different_items_and_see_who_has_what(ledger: Ledger) -> None:
     """The second is led past what the first has open, cannot decide it unasked, and can take it over."""
     review = Review(ledger, 2)

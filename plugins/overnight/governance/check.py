@@ -163,7 +163,10 @@ def _denials(task: NightTask) -> Iterator[str]:
         yield f"The policy does not allow the source {workflow.source!r}; it names {list(policy.data_access.sources)}."
     fields = {info.alias or name for name, info in workflow.item.model_fields.items()}
     if extra := sorted(fields - set(policy.data_access.fields)):
-        yield f"The policy does not allow these fields to be read: {', '.join(extra)}."
+        yield (
+            f"The policy does not allow these fields to be read: {', '.join(extra)}. Name them under data_access.fields in "
+            f"include/prompts/{workflow.prompt_folder}/policy.yaml, or take them out of the item model."
+        )
     if unknown := sorted(set(policy.action_scope.steps) - {step.name for step in workflow.steps}):
         yield f"The policy gives a budget to steps that {workflow.name} does not have: {', '.join(unknown)}."
     if max(view.max_output_tokens for view in workflow.asked()) > policy.action_scope.max_output_tokens:

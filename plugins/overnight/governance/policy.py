@@ -52,12 +52,12 @@ class DataAccess(_Closed):
     wherever they stand, and put back in the answer; so is every text that looks like one of `patterns`.
     """
 
-    sources: tuple[str, ...] = ()
-    fields: tuple[str, ...] = ()
-    internal: tuple[str, ...] = ()
-    personal: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()  # where its rows may come from
+    fields: tuple[str, ...] = ()  # every column it may read; one that is not named stops the check
+    internal: tuple[str, ...] = ()  # of these: which vendors must be allowed to see
+    personal: tuple[str, ...] = ()  # of these: masked before a vendor sees them
     vendors: dict[str, tuple[DataClass, ...]] = Field(default_factory=dict)  # a plain list: public and internal
-    patterns: tuple[Pattern, ...] = PATTERNS
+    patterns: tuple[Pattern, ...] = PATTERNS  # texts that are masked wherever they stand
     order_number: str = ORDER  # what one looks like, a regular expression
     undeclared_names: Literal["send", "mask", "withhold"] = "send"  # a name in free text that no field declares
 
@@ -111,9 +111,9 @@ class Trip(_Closed):
 class ActionScope(_Closed):
     """Layer 2: the verbs, and the ceilings of one night."""
 
-    verbs: tuple[Verb, ...] = ()
-    max_items: int = Field(default=0, ge=0)
-    max_output_tokens: int = Field(default=0, ge=0)
+    verbs: tuple[Verb, ...] = ()  # what its tasks may do
+    max_items: int = Field(default=0, ge=0)  # a night may lock so many at most
+    max_output_tokens: int = Field(default=0, ge=0)  # of one answer, at most
     max_attempts: int = Field(default=0, ge=0)  # nights an item may be sent again
     max_tokens: int | None = Field(default=None, ge=1)  # of a night, in and out together, at most; null: the money is the limit
     max_usd: Decimal = Field(default=Decimal(0), ge=0)  # one night's budget
@@ -126,7 +126,7 @@ class Approval(_Closed):
     forbidden by a rule and nobody's to approve. An item's tier is the highest of the default and of what its findings raise.
     """
 
-    default_tier: Tier = "T3"
+    default_tier: Tier = "T3"  # who must say yes where no finding raises it
     raises: dict[str, Tier] = Field(default_factory=dict)  # a finding's rule → the tier it raises an item to
     approvers: tuple[str, ...] = ()  # names or roles of team.yaml whose yes is enough for T2
     owners: tuple[str, ...] = ()  # … and alone enough for T3
@@ -146,9 +146,9 @@ class Audit(_Closed):
 class Policy(_Closed):
     """One agent's four layers. What a file does not allow is denied."""
 
-    version: Literal[1]
-    agent: str
-    owner: str = Field(min_length=1)
+    version: Literal[1]  # of this file's form
+    agent: str  # the id its work is signed with, here and at the vendor
+    owner: str = Field(min_length=1)  # who answers for it
     data_access: DataAccess = DataAccess()
     action_scope: ActionScope = ActionScope()
     approval: Approval = Approval()

@@ -52,6 +52,13 @@ def left(conn: Connection, night_ids: Sequence[int]) -> dict[int, int]:
     return {night_id: count for night_id, count in conn.execute(query)}
 
 
+def covered(conn: Connection, night_ids: Sequence[int]) -> dict[int, int]:
+    """How many items of each night wait for the digest's decision."""
+    waits = (items.c.bucket == COVERED) & (items.c.state == ItemState.IN_REVIEW) & ~_DECIDED
+    query = select(items.c.night_id, func.count()).where(items.c.night_id.in_(night_ids), waits).group_by(items.c.night_id)
+    return {night_id: count for night_id, count in conn.execute(query)}
+
+
 def next_open(conn: Connection, night_id: int, person: str, *, now: datetime, after: int | None = None) -> int | None:
     """The next open item of the line that nobody else has before them: behind `after`, else from the front."""
     taken = exists().where(holds.c.item_id == items.c.id, holds.c.until > now, holds.c.person != person)

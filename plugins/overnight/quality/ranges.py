@@ -15,30 +15,30 @@ class _Closed(BaseModel):
 class Ranges(_Closed):
     """The healthy bands: lowest and highest."""
 
-    as_is: tuple[float, float] = (0.70, 0.85)
-    edit: tuple[float, float] = (0.10, 0.20)
-    rework: tuple[float, float] = (0.05, 0.10)
-    completion: tuple[float, float] = (1.0, 1.0)
+    as_is: tuple[float, float] = (0.70, 0.85)  # approved as it is
+    edit: tuple[float, float] = (0.10, 0.20)  # approved with edits
+    rework: tuple[float, float] = (0.05, 0.10)  # sent back
+    completion: tuple[float, float] = (1.0, 1.0)  # of the locked items, those that were staged
 
 
 class Rules(_Closed):
     """Thresholds of the single rules, and the guard that keeps chance from raising them."""
 
-    as_is_twice_below: float = Field(default=0.70, gt=0, lt=1)
-    as_is_once_below: float = Field(default=0.65, gt=0, lt=1)
-    edit_above: float = Field(default=0.25, gt=0, lt=1)
-    rework_above: float = Field(default=0.15, gt=0, lt=1)
-    cost_rises_by: float = Field(default=0.25, gt=0)
-    certainty: float = Field(default=0.005, gt=0, lt=0.5)
-    least_decided: int = Field(default=8, ge=1)
+    as_is_twice_below: float = Field(default=0.70, gt=0, lt=1)  # two nights running
+    as_is_once_below: float = Field(default=0.65, gt=0, lt=1)  # one night
+    edit_above: float = Field(default=0.25, gt=0, lt=1)  # one night
+    rework_above: float = Field(default=0.15, gt=0, lt=1)  # one night
+    cost_rises_by: float = Field(default=0.25, gt=0)  # three nights' cost an output above fourteen nights' median
+    certainty: float = Field(default=0.005, gt=0, lt=0.5)  # how seldom chance alone would do it
+    least_decided: int = Field(default=8, ge=1)  # nights with fewer decided items raise no alert by themselves
 
 
 class Trend(_Closed):
     """The sequential test."""
 
-    healthy_rate: float = Field(default=0.78, gt=0, lt=1)
-    declines: tuple[float, ...] = (0.72, 0.62)
-    threshold: float = Field(default=4.25, gt=0)
+    healthy_rate: float = Field(default=0.78, gt=0, lt=1)  # approved as it is, when all is well
+    declines: tuple[float, ...] = (0.72, 0.62)  # the declines it looks for
+    threshold: float = Field(default=4.25, gt=0)  # log-likelihood at which it speaks
 
     @model_validator(mode="after")
     def _below(self) -> "Trend":
@@ -50,25 +50,25 @@ class Trend(_Closed):
 class RubberStamp(_Closed):
     """Approval that is too good and too fast."""
 
-    as_is_above: float = Field(default=0.95, gt=0, lt=1)
-    seconds_below: float = Field(default=8, gt=0)
-    least_decided: int = Field(default=20, ge=1)
+    as_is_above: float = Field(default=0.95, gt=0, lt=1)  # share approved as it is
+    seconds_below: float = Field(default=8, gt=0)  # median seconds between two decisions of one reviewer
+    least_decided: int = Field(default=20, ge=1)  # decisions, before it says anything
 
 
 class Shift(_Closed):
     """Distributions against the last 28 days."""
 
-    psi_above: float = Field(default=0.25, gt=0)
-    certainty: float = Field(default=0.001, gt=0, lt=0.5)
-    least: int = Field(default=50, ge=1)
+    psi_above: float = Field(default=0.25, gt=0)  # population stability index
+    certainty: float = Field(default=0.001, gt=0, lt=0.5)  # and a chi-squared test says that it is no chance
+    least: int = Field(default=50, ge=1)  # labels or rows in both
 
 
 class Tightened(_Closed):
     """What holds while a workflow is tightened."""
 
-    cap_share: float = Field(default=0.5, gt=0, le=1)
-    sample_times: int = Field(default=2, ge=1)
-    nights_in_range: int = Field(default=3, ge=1)
+    cap_share: float = Field(default=0.5, gt=0, le=1)  # of the night's cap
+    sample_times: int = Field(default=2, ge=1)  # as large a review sample
+    nights_in_range: int = Field(default=3, ge=1)  # in a row, and it is loosened
     hold: bool = False  # pause the workflow instead: its next night waits for a named person
 
 

@@ -178,15 +178,19 @@ def _report(out: Console, ledger: Ledger, runs: dict[str, str], api: AirflowApi,
     with ledger.read() as conn:
         nights = [overview.describe(conn, row) for row in overview.list_nights(conn)]
         problems = verify.problems(conn)
-    table = Table("workflow", "night", "state", "locked", "staged", "failed", "carried over", "rejected", "cost", "in real time")
+    table = Table("workflow", "night", "state", "locked", "staged", "failed", "carried over", "rejected", "cost", "in real time",
+                  "alerts")  # fmt: skip
     for night in sorted(nights, key=lambda night: str(night["workflow"])):
         counts = night["outcomes"]
         table.add_row(
             night["workflow"], night["night"], night["state"],
             *(str(counts[name]) for name in ("locked", "staged", "failed", "carried_over")), str(night["rejected"]),
             f"${night['cost_usd']:.4f}", f"${night['realtime_cost_usd']:.4f}",
+            ", ".join(alert["kind"] for alert in night["alerts"]) or "none",
         )  # fmt: skip
     out.print(table)
+    if any(night["alerts"] for night in nights):
+        out.print("what each alert says: `bin/overnight status`; what to do about it: docs/runbook")
     for problem in problems:
         out.print(f"[red]{problem}[/red]", soft_wrap=True)
     for dag_id, run_id in runs.items():

@@ -56,6 +56,9 @@ def write(project: Path, name: str, *, owner: str) -> list[Path]:
 
 def _refuse_name(name: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*", name) or keyword.iskeyword(name) or len(name) > 40:
-        raise Refused(f"{name!r} cannot be a workflow's name: small letters, digits and single underscores, e.g. gift_guides.")
+        raise Refused(
+            f"{name!r} cannot be a workflow's name: it begins with a small letter, has small letters, digits and single "
+            "underscores, at most 40 in all, and is no word of Python's own (class); e.g. gift_guides. Nothing was written."
+        )
     if name in workflow_names():
         raise Refused(f"There is a workflow {name!r} already. Nothing was written.")

@@ -43,6 +43,7 @@ class Waiting(Shown):
     title: str
     night: str
     left: int
+    covered: int  # spoken for by the digest: a decision on it is a decision on each of them
     minutes: float
     test: bool  # a launch test, and no night of the queue
 
@@ -62,11 +63,13 @@ def waiting(conn: Connection, names: Sequence[str]) -> list[Waiting]:
     """The nights in which something waits for a decision, oldest due first."""
     nights = overview.in_review(conn, names)
     left = review_line.left(conn, [night["id"] for night in nights])
+    covered = review_line.covered(conn, [night["id"] for night in nights])
     seconds = {name: _seconds(conn, name) for name in {night["workflow"] for night in nights}}
     return [
         Waiting(
             night_id=night["id"], workflow=night["workflow"], title=title(night["workflow"]), night=night["night"],
-            left=left[night["id"]], minutes=left[night["id"]] * seconds[night["workflow"]] / 60, test=night["purpose"] == TEST,
+            left=left[night["id"]], covered=covered.get(night["id"], 0),
+            minutes=left[night["id"]] * seconds[night["workflow"]] / 60, test=night["purpose"] == TEST,
         )
         for night in nights if left.get(night["id"])
     ]  # fmt: skip
