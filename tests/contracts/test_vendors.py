@@ -4,6 +4,7 @@ import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -122,6 +123,27 @@ def test_a_batch_whose_answer_was_lost_is_found_again_and_no_other_is(vendor: st
     assert found is not None
     assert found.vendor_batch_id == receipt.vendor_batch_id
     assert asyncio.run(search(never, set())) is None
+
+
+def test_a_lost_batch_is_found_though_its_results_are_torn(vendor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three rows of ten are torn, the first one, too, of some: each batch is known by what can be read of it."""
+    torn = Sandbox(tmp_path, "--batch-seconds", "0.1", "--profile", "garbled", "--seed", "1")
+    connect(monkeypatch, torn.hosts)
+    try:
+        for number in range(12):
+            asked = ticket(vendor, count=8, key=naming.batch_key("review_sentiment", "2026-11-23", f"torn-{number}", 0, 0, 1))
+            receipt = submit(vendor, asked)
+            wait_ended(vendor, receipt.vendor_batch_id)
+
+            async def search(what: Ticket = asked) -> Receipt | None:
+                async with clients.open_vendor(vendor) as client:
+                    return await client.search(what, set())
+
+            found = asyncio.run(search())
+            assert found is not None
+            assert found.vendor_batch_id == receipt.vendor_batch_id
+    finally:
+        torn.kill()
 
 
 def test_a_vendor_that_cannot_be_reached_cannot_be_searched(vendor: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def test_the_first_request_builds_the_app_and_takes_what_is_loaded_out_of_the_ga
         assert TestClient(made).get("/static/none.css").status_code == 404
         frozen = gc.get_freeze_count()
         assert TestClient(made).get("/static/none.css").status_code == 404
-        assert gc.get_freeze_count() == frozen > 100_000
+        assert 100_000 < gc.get_freeze_count() <= frozen  # what is frozen may still be let go
     finally:
         gc.unfreeze()
 

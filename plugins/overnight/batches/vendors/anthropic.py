@@ -51,6 +51,10 @@ _HOPELESS = {
 }
 
 
+TELLING = 20
+"""Results that are read before a batch is called somebody else's: a stranger's row among ours decides nothing."""
+
+
 class AnthropicVendor(Vendor):
     """Talks to `client.messages.batches` of the official SDK (AsyncAnthropic)."""
 
@@ -110,7 +114,7 @@ class AnthropicVendor(Vendor):
         return Receipt(batch.id)
 
     async def search(self, ticket: Ticket, known: set[str]) -> Receipt | None:
-        """List what was created since the intent with our number of requests; the first result tells whose it is."""
+        """List what was created since the intent with our number of requests; its results tell whose it is."""
         candidates = []
         async with _errors(looking=True):
             async for batch in self._call().messages.batches.list(limit=100):
@@ -122,23 +126,36 @@ class AnthropicVendor(Vendor):
                     candidates.append(batch)
         for batch in candidates:
             if batch.processing_status != "ended":
-                raise CannotLook(f"batch {batch.id} may be ours and has not ended: its first result will tell")
-            first = await self._first_custom_id(batch.id)
-            if first is None:
+                raise CannotLook(f"batch {batch.id} may be ours and has not ended: its results will tell")
+            ours = await self._is_of(batch.id, ticket.key)
+            if ours is None:
                 raise CannotLook(f"batch {batch.id} may be ours and holds no result that could tell")
-            if naming.belongs(first, ticket.key):
+            if ours:
                 return Receipt(batch.id)
         return None
 
-    async def _first_custom_id(self, vendor_batch_id: str) -> str | None:
-        async with _errors(looking=True):
-            decoder = await self._call().messages.batches.results(vendor_batch_id)
-            try:
-                async for entry in decoder:
-                    return str(entry.custom_id)
-            finally:
-                await decoder.close()
-        return None
+    async def _is_of(self, vendor_batch_id: str, key: str) -> bool | None:
+        """Whether the first results that can be read are of our batch; None where none can be read.
+
+        The bytes and not the SDK's decoder: that one fails at a torn line with an error of JSON's own, and at every try again.
+        """
+        read = 0
+        batches = self._call().messages.batches
+        async with _errors(looking=True), batches.with_streaming_response.results(vendor_batch_id) as response:
+            found: list[bytes] = []
+            rows = Rows(found.append)
+            async for chunk in response.iter_bytes():
+                rows.write(chunk)
+                while found and read < TELLING:
+                    custom_id = _custom_id(found.pop(0))
+                    if custom_id is not None and naming.belongs(custom_id, key):
+                        return True
+                    read += custom_id is not None
+                if read == TELLING:
+                    return False
+            rows.end()
+        ids = [custom_id for row in found if (custom_id := _custom_id(row)) is not None]
+        return any(naming.belongs(custom_id, key) for custom_id in ids) if read or ids else None
 
     async def poll(self, vendor_batch_id: str) -> Progress:
         """Counts add up to the batch; results are there once it ended."""
@@ -220,6 +237,15 @@ def _read_message(custom_id: str, message: dict[str, Any]) -> Result:
         model=str(message.get("model", "")),
         error=None if stop in ("end_turn", "stop_sequence") else f"stop_reason {stop}",
     )
+
+
+def _custom_id(row: bytes) -> str | None:
+    """A result's custom_id; None where the row cannot be read."""
+    try:
+        told = json.loads(row)
+    except ValueError:
+        return None
+    return str(told["custom_id"]) if isinstance(told, dict) and "custom_id" in told else None
 
 
 def _errors(*, looking: bool = False, total_s: float | None = None) -> AbstractAsyncContextManager[None]:
