@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,7 +55,7 @@ def main(names: list[str]) -> int:
         if name in wanted:
             keep(*timed(name), versions)
     report.write(json.loads(RESULTS.read_text()))
-    return table(json.loads(RESULTS.read_text()))
+    return table(json.loads(RESULTS.read_text()), wanted)
 
 
 def timed(name: str) -> tuple[str, dict[str, Any]]:
@@ -117,13 +118,13 @@ def run(name: str) -> dict[str, Any]:
     return found
 
 
-def table(results: dict[str, Any]) -> int:
-    """A line for each; returns 1 where a goal was missed."""
+def table(results: dict[str, Any], wanted: Sequence[str]) -> int:
+    """A line for each; returns 1 where a goal was missed by one that was run now."""
     missed = 0
     for name in NAMES:
         found = results.get(name, {})
         met = found.get("met")
-        missed += met is False
+        missed += met is False and name in wanted
         word = {True: "met", False: "MISSED", None: "not measured"}[met]
         print(f"{name:20} {word:13} {found.get('goal') or found.get('error', '')[-200:]}")
     return 1 if missed else 0
