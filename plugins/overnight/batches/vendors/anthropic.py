@@ -5,9 +5,10 @@ Limits: https://platform.claude.com/docs/en/build-with-claude/batch-processing (
 since the intent with the same number of requests, and its first result's custom_id decides.
 """
 
+import contextlib
 import json
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from decimal import Decimal
@@ -139,23 +140,17 @@ class AnthropicVendor(Vendor):
 
         The bytes and not the SDK's decoder: that one fails at a torn line with an error of JSON's own, and at every try again.
         """
-        read = 0
+        ids: list[str] = []
         batches = self._call().messages.batches
         async with _errors(looking=True), batches.with_streaming_response.results(vendor_batch_id) as response:
-            found: list[bytes] = []
-            rows = Rows(found.append)
+            rows = Rows(lambda row: ids.extend(_custom_ids(row)))
             async for chunk in response.iter_bytes():
                 rows.write(chunk)
-                while found and read < TELLING:
-                    custom_id = _custom_id(found.pop(0))
-                    if custom_id is not None and naming.belongs(custom_id, key):
-                        return True
-                    read += custom_id is not None
-                if read == TELLING:
-                    return False
-            rows.end()
-        ids = [custom_id for row in found if (custom_id := _custom_id(row)) is not None]
-        return any(naming.belongs(custom_id, key) for custom_id in ids) if read or ids else None
+                if len(ids) >= TELLING or _any_of(ids, key):
+                    break
+            else:
+                rows.end()
+        return _any_of(ids, key) if ids else None
 
     async def poll(self, vendor_batch_id: str) -> Progress:
         """Counts add up to the batch; results are there once it ended."""
@@ -239,13 +234,14 @@ def _read_message(custom_id: str, message: dict[str, Any]) -> Result:
     )
 
 
-def _custom_id(row: bytes) -> str | None:
-    """A result's custom_id; None where the row cannot be read."""
-    try:
-        told = json.loads(row)
-    except ValueError:
-        return None
-    return str(told["custom_id"]) if isinstance(told, dict) and "custom_id" in told else None
+def _custom_ids(row: bytes) -> Iterator[str]:
+    """A result's custom_id; nothing where the row cannot be read."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        yield str(json.loads(row)["custom_id"])
+
+
+def _any_of(ids: Iterable[str], key: str) -> bool:
+    return any(naming.belongs(custom_id, key) for custom_id in ids)
 
 
 def _errors(*, looking: bool = False, total_s: float | None = None) -> AbstractAsyncContextManager[None]:
