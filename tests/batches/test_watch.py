@@ -28,7 +28,7 @@ class Answering:
                 raise TryLater("HTTP 429", retry_after_s=0.3)
             if vendor_batch_id.startswith("locked"):
                 raise AuthFailed("HTTP 401")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1 if vendor_batch_id.startswith("slow") else 0.01)
             return Progress(Phase.RUNNING)
         finally:
             self.flying -= 1
@@ -37,8 +37,8 @@ class Answering:
         self.closed += 1
 
 
-def watcher() -> tuple[Watcher, Answering]:
-    made, vendor = Watcher("openai"), Answering()
+def watcher(apart_s: float = 0.0) -> tuple[Watcher, Answering]:
+    made, vendor = Watcher("openai", apart_s), Answering()
     made._vendor = vendor  # type: ignore[assignment]
     return made, vendor
 
@@ -75,6 +75,22 @@ async def test_no_more_looks_are_in_flight_than_the_vendor_is_given() -> None:
     await asyncio.gather(*(looking.look(f"ok{n}") for n in range(200)))
     assert vendor.most == vendor_class("openai").facts.status_calls
     assert len(vendor.began) == 200
+
+
+async def test_looks_that_are_due_together_begin_one_after_the_other() -> None:
+    """Two hundred batches are sent within seconds and would be asked for within seconds: the loop has other triggers, too."""
+    looking, vendor = watcher(apart_s=0.02)
+    await asyncio.gather(*(looking.look(f"slow{n}") for n in range(20)))
+    assert vendor.began[-1] - vendor.began[0] >= 18 * 0.02  # one less: the first may itself have been held up
+    assert vendor.most < 20
+
+
+async def test_a_look_that_waits_for_its_turn_does_not_begin_when_quiet_was_asked_for_meanwhile() -> None:
+    """The first of ten is told to come back later: those behind it have not begun, and none does."""
+    looking, vendor = watcher(apart_s=0.02)
+    told = await asyncio.gather(looking.look("busy"), *(looking.look(f"ok{n}") for n in range(9)), return_exceptions=True)
+    assert all(isinstance(error, TryLater) for error in told)
+    assert len(vendor.began) == 1
 
 
 async def test_a_refused_key_gives_the_client_up_so_that_a_mended_one_is_read() -> None:

@@ -1,7 +1,8 @@
-"""Looking at many batches of one vendor from one event loop: one client, a cap on calls in flight, one pause for all.
+"""Looking at many batches of one vendor from one event loop: one client, one cap, one pace and one pause for all.
 
 Two hundred clients would be two hundred TLS contexts made on the loop that every trigger shares. A vendor that says
-Retry-After to one look has said it to all.
+Retry-After to one look has said it to all. Batches that are sent together are due together: their looks begin one after the
+other, so that the loop answers its other triggers in between and few are on their way when a Retry-After comes.
 """
 
 import asyncio
@@ -17,24 +18,31 @@ from overnight.batches.vendor import Progress, Vendor, call_timeout_s, vendor_cl
 LOOK_TIMEOUT_S = 15.0
 """For one look, whatever the SDK's own timeout: a hung call gives its place back."""
 
+APART_S = 0.02
+"""Between the beginnings of two looks: a look costs the loop five to seven milliseconds, most of it in the SDK. At the default
+interval of 30 s this is room for 1,500 batches a vendor; more are looked at less often."""
+
 
 class Watcher:
-    """One vendor, as one event loop looks at it."""
+    """One vendor, as one event loop looks at it.
 
-    def __init__(self, name: str) -> None:
-        self.name, self.users = name, 0
+    Args:
+        apart_s: seconds between the beginnings of two looks.
+    """
+
+    def __init__(self, name: str, apart_s: float = APART_S) -> None:
+        self.name, self.users, self.apart_s = name, 0, apart_s
         self.free = asyncio.Semaphore(vendor_class(name).facts.status_calls)
         self.resume_at = 0.0  # monotonic seconds: the vendor asked for quiet until then
+        self.next_at = 0.0  # monotonic seconds: the next look begins no earlier
+        self._turn = asyncio.Lock()  # whoever came first looks first
         self._vendor: Vendor | None = None
         self._making = asyncio.Lock()
 
     async def look(self, vendor_batch_id: str) -> Progress:
         """One look at one batch, when a place is free; `TryLater` at once while the vendor wants quiet."""
         async with self.free:
-            # Inside: a look that waited for its place may have been overtaken by a Retry-After. It does not sleep here: its
-            # own cutoff may come first.
-            if (pause := self.resume_at - time.monotonic()) > 0:
-                raise TryLater("the vendor asked for quiet", pause)
+            await self._paced()
             try:
                 async with asyncio.timeout(min(LOOK_TIMEOUT_S, call_timeout_s())):
                     return await (await self._connected()).poll(vendor_batch_id)
@@ -47,6 +55,19 @@ class Watcher:
             except AuthFailed:
                 await self.close()  # the next look reads the connection anew: somebody may have mended the key
                 raise
+
+    async def _paced(self) -> None:
+        """Return when it is this look's turn; a vendor that wants quiet is not waited for: the batch's cutoff may come first."""
+        async with self._turn:
+            self._none_in_quiet()
+            if (pause := self.next_at - time.monotonic()) > 0:
+                await asyncio.sleep(pause)
+                self._none_in_quiet()  # a Retry-After may have come meanwhile
+            self.next_at = time.monotonic() + self.apart_s
+
+    def _none_in_quiet(self) -> None:
+        if (pause := self.resume_at - time.monotonic()) > 0:
+            raise TryLater("the vendor asked for quiet", pause)
 
     async def _connected(self) -> Vendor:
         async with self._making:
