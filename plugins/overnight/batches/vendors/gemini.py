@@ -7,10 +7,12 @@ that was uploaded and not used costs nothing and goes after 48 h. A refused key 
 
 import io
 import json
+import ssl
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from pydantic_core import from_json
@@ -60,7 +62,8 @@ class GeminiVendor(Vendor):
         """A client for the connection's key and, where one is named, its host.
 
         Its retries are off in both places: without `retry_options` its aiohttp path sends a POST a second time after a
-        dropped connection, a batch bought twice. A transport of ours keeps it on httpx, like the other vendors' SDKs.
+        dropped connection, a batch bought twice. A transport of ours keeps it on httpx, like the other vendors' SDKs. The
+        authorities are handed in: the SDK would read the machine's two hundred anew, several times a client.
         """
         import httpx
         from google import genai
@@ -69,7 +72,8 @@ class GeminiVendor(Vendor):
         options = types.HttpOptions(
             base_url=host or None,
             retry_options=types.HttpRetryOptions(attempts=1),
-            async_client_args={"transport": httpx.AsyncHTTPTransport()},
+            client_args={"verify": _trusted()},
+            async_client_args={"transport": httpx.AsyncHTTPTransport(verify=_trusted()), "verify": _trusted()},
         )
         return genai.Client(api_key=password or "", http_options=options)
 
@@ -225,6 +229,13 @@ def _errors(*, looking: bool = False, total_s: float | None = None) -> AbstractA
 def _bad_key(error: Any, ours: Exception) -> bool:
     """Google answers a bad key with 400 INVALID_ARGUMENT and the reason API_KEY_INVALID."""
     return isinstance(ours, BadRequest) and "API_KEY_INVALID" in json.dumps(getattr(error, "details", None), default=str)
+
+
+@lru_cache(maxsize=1)
+def _trusted() -> ssl.SSLContext:
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 VENDOR = GeminiVendor

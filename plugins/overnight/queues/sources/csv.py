@@ -132,4 +132,8 @@ def _row(ref: str, header: list[str], line: list[str]) -> SourceRow:
 
 
 def _is_broken(cell: str) -> bool:
-    return any("\udc80" <= char <= "\udcff" for char in cell)
+    try:
+        cell.encode()
+    except UnicodeEncodeError:  # a surrogate stands for a byte that was none of UTF-8
+        return True
+    return False
