@@ -1,8 +1,9 @@
 """How each item of a night stands when it is judged: the last step it came to, and all that is shown of what came back."""
 
+import sys
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
@@ -26,20 +27,18 @@ class Standing:
     error: str | None = None
     retryable: bool = False
     state: str | None = None  # of its last answer; None: there is none yet
-    outputs: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def of_night(conn: Connection, workflow: Workflow, night: Night) -> list[Standing]:
+def of_night(conn: Connection, workflow: Workflow, night: Night) -> Iterator[Standing]:
     """Every item that is still inside. One whose batch or repair is out, or half landed, is judged by nobody yet."""
     out = batches.unsettled_items(conn, night["id"])
     landed = {(a["item_id"], a["step"]): a for a in answers.landed_of_night(conn, night["id"])}
     outputs = chains.outputs(conn, night["id"]) if len(workflow.steps) > 1 else {}
-    # Rows are let go as they are read: a large night would otherwise be held twice.
-    return [
-        _standing(workflow, row, landed.pop((row["item_id"], row["step"]), None), outputs.get(row["item_id"], {}))
-        for row in chains.standing(conn, night["id"])
-        if row["item_id"] not in out
-    ]
+    for row in chains.standing(conn, night["id"]):
+        if row["item_id"] not in out:
+            # Let go as it is read: a large night would otherwise be held twice.
+            answer = landed.pop((row["item_id"], row["step"]), None)
+            yield _standing(workflow, row, answer, outputs.get(row["item_id"], {}))
 
 
 def _standing(
@@ -48,7 +47,7 @@ def _standing(
     own = answer["output"] if answer is not None and answer["state"] == AnswerState.VALID else row["output"]
     if own is None and workflow.has(row["step"]) and workflow.step_named(row["step"]).optional:
         own = {}
-    common: dict[str, Any] = {"item_id": row["item_id"], "step": row["step"], "given": row["input"], "outputs": outputs}
+    common: dict[str, Any] = {"item_id": row["item_id"], "step": sys.intern(row["step"]), "given": row["input"]}
     if own is None:
         return _without(row, answer, common)
     if _goes_on(workflow, row, {**outputs, row["step"]: own}):
@@ -76,8 +75,3 @@ def _goes_on(workflow: Workflow, row: Mapping[Any, Any], outputs: Mapping[str, d
         if step.take is None or step.take(row["queued"] or row["input"], outputs) is not None:
             return True
     return False
-
-
-def landed(standings: Sequence[Standing]) -> list[Standing]:
-    """Those that have an answer of some kind."""
-    return [one for one in standings if one.state is not None]

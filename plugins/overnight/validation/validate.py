@@ -6,7 +6,7 @@ items. Every locked item leaves as staged, failed or carried over, in one transa
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from importlib import import_module
@@ -49,22 +49,31 @@ def validate(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int
     workflow = task.workflow
     with ledger.read() as conn:
         night = nights.of_run(conn, workflow.name, task.run_id)
-        stand = standing.of_night(conn, workflow, night)
         found = findings.of_night(conn, night["id"])
+        rows, without = _apart(standing.of_night(conn, workflow, night), found)
         past = nights.past_digests(conn, workflow.name, night["id"], since=now - measures.PAST)
         tight = postures.tightened(conn, workflow.name) is not None
     if night["state"] == NightState.LOCKED:
-        landed = standing.landed(stand)
-        rows = [_row(one, found) for one in landed if one.output is not None]
         if tight:
             more = workflow.review.sample * quality().tightened.sample_times
             workflow = replace(workflow, review=replace(workflow.review, sample=more))
         verdict = _look_at_the_night(workflow, rows, past, seed=night["night"])
         with ledger.write() as conn:
-            _settle(conn, task, night, landed, verdict, now=now)
+            _settle(conn, task, night, without, verdict, now=now)
     _say_grave(ledger, task, night, now=now)
     with ledger.read() as conn:
         return nights.conservation(conn, night["id"])
+
+
+def _apart(stand: Iterable[Standing], found: Mapping[int, Sequence[Mapping[Any, Any]]]) -> tuple[list[NightRow], list[Standing]]:
+    """The good answers, as the night's rules see them, and what came back without one. What has not come back is in neither."""
+    rows, without = [], []
+    for one in stand:
+        if one.output is not None:
+            rows.append(_row(one, found))
+        elif one.state is not None:
+            without.append(one)
+    return rows, without
 
 
 def _row(one: Standing, found: Mapping[int, Sequence[Mapping[Any, Any]]]) -> NightRow:
@@ -118,7 +127,7 @@ def _digest(
 
 
 def _settle(
-    conn: Connection, task: NightTask, night: Night, landed: Sequence[Standing], verdict: _Verdict, *,
+    conn: Connection, task: NightTask, night: Night, without: Sequence[Standing], verdict: _Verdict, *,
     now: datetime,
 ) -> None:  # fmt: skip
     common: dict[str, Any] = {"actor": task.actor, "now": now}
@@ -128,7 +137,7 @@ def _settle(
     new = max(0, approval.first_outputs - nights.staged_under(conn, task.workflow.name, night["prompt_version"]))
     ranked = placement.in_order(verdict.rows)
     reviews.stage(conn, (_place(row, position, verdict, approval, new=position < new) for position, row in enumerate(ranked)))
-    reasons = _failures(conn, task.workflow, landed, verdict)
+    reasons = _failures(conn, task.workflow, without, verdict)
     for reason in sorted(set(reasons.values())):
         ids = [item_id for item_id, why in reasons.items() if why == reason]
         nights.leave(conn, night, ids, Outcome.FAILED, reason=reason, bucket="failed", position=0, tier="T4", **common)
@@ -197,13 +206,11 @@ def _place(row: NightRow, position: int, verdict: _Verdict, approval: Approval, 
     }  # fmt: skip
 
 
-def _failures(conn: Connection, workflow: Workflow, landed: Sequence[Standing], verdict: _Verdict) -> dict[int, str]:
+def _failures(conn: Connection, workflow: Workflow, without: Sequence[Standing], verdict: _Verdict) -> dict[int, str]:
     """Items with no good answer that another night would not help: shown to people, never dropped."""
     reasons = dict(verdict.failed)
-    tries = nights.times_locked(conn, [one.item_id for one in landed])
-    for one in landed:
-        if one.output is not None:
-            continue
+    tries = nights.times_locked(conn, [one.item_id for one in without])
+    for one in without:
         used_up = tries.get(one.item_id, 1) >= workflow.attempts
         # The night's own question is no other night's to ask: without an answer it has failed.
         if not one.retryable or used_up or (one.step in workflow.of_the_night):

@@ -45,16 +45,13 @@ def digest(rows: Sequence[NightRow], *, sample: int, seed: str, past: Past = ())
 
 def _tables(rows: Sequence[NightRow]) -> tuple[pd.DataFrame, pd.DataFrame]:
     reviews = pd.DataFrame(
-        [
-            {"item_id": r.item_id, "sku": r.item["sku"], "rating": r.item["rating"], "overall": r.answer["overall"],
-             "score": r.answer["score"]}
-            for r in rows
-        ],
+        [(r.item_id, r.item["sku"], r.item["rating"], r.answer["overall"], r.answer["score"]) for r in rows],
         columns=["item_id", "sku", "rating", "overall", "score"],
-    )  # fmt: skip
+    )
+    told = ("aspect", "sentiment", "quote")
     aspects = pd.DataFrame(
-        [{"item_id": r.item_id, **aspect} for r in rows for aspect in r.answer["aspects"]],
-        columns=["item_id", "aspect", "sentiment", "quote"],
+        [(r.item_id, *(aspect[name] for name in told)) for r in rows for aspect in r.answer["aspects"]],
+        columns=["item_id", *told],
     )
     return reviews, aspects
 
