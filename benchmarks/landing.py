@@ -12,11 +12,10 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from benchmarks import peers, servers
+from benchmarks import ours, peers, servers
 from benchmarks.memory import Memory
 
 COUNT = 100_000
@@ -41,9 +40,8 @@ LEFT_OUT = (
 def measure(count: int = COUNT) -> dict[str, object]:
     """Rows a second, and the peak of memory above the process that is about to begin."""
     with tempfile.TemporaryDirectory() as folder:
-        env = servers.environment(OVERNIGHT_RAW_DIR=folder, OVERNIGHT_QUEUE_DIR=folder)
         for part in ("prepare", "land"):
-            said = _run(part, folder, str(count), env=env)
+            said = _run(part, folder, str(count), env=servers.environment())
     mine: dict[str, Any] = json.loads(said)
     theirs = {f"LLMBatchOperator {at}": _peer(at, min(count, most)) for at, most in PEER_COUNTS.items()}
     met = mine["rows_per_s"] >= 10_000 and mine["peak_rss_grown_mb"] <= 60
@@ -104,27 +102,13 @@ def peer_land(folder: Path, count: int, at: str, url: str, batch_id: str) -> Non
 
 def prepare(folder: Path, count: int) -> None:
     """A night with one batch that the vendor has answered."""
-    from overnight.ledger import batches, migrate, nights, transitions
-    from overnight.ledger.connect import Ledger
+    from overnight.ledger import batches, transitions
     from overnight.ledger.states import BatchState, ItemState, RequestState
-    from overnight.queues.drain import drain
-    from tests.support.night import Night
 
-    rows = "".join(f"r{n},S{n % 40},5,Soft fabric and a perfect fit number {n}.\n" for n in range(count))
-    (folder / "review_sentiment").mkdir()
-    (folder / "review_sentiment" / "a.csv").write_text("review_id,sku,rating,body\n" + rows)
-    ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}")
-    migrate.upgrade(ledger)
-    night, now = Night(ledger, "review_sentiment", change=CHANGE), datetime.now(UTC)
-    facts = {
-        "workflow": "review_sentiment", "run_id": night.run_id, "night": "2026-11-23", "timezone": "Europe/Berlin",
-        "vendor": CHANGE["vendor"], "model": CHANGE["model"], "surface": "page", "source": "csv", "policy_hash": "p",
-        "prompt_version": "v", "cap": count, "start_at": now, "cutoff_at": now, "due_at": now, "budget_usd": Decimal(1000),
-    }  # fmt: skip
-    task = night.task("bench")
-    with ledger.write() as conn:
-        nights.open_night(conn, facts=facts, actor=task.actor, now=now)
-    (batch_id,) = drain(ledger, task, now=now)
+    place, now = ours.Place(folder), datetime.now(UTC)
+    place.fill(f"Soft fabric and a perfect fit number {n}." for n in range(count))
+    night = place.opened(CHANGE, count)
+    task, ledger, (batch_id,) = night.task("bench"), place.ledger, night.planned
     common: dict[str, Any] = {"workflow": "review_sentiment", "actor": task.actor, "now": now}
     with ledger.write() as conn:
         batch = batches.get(conn, batch_id)
@@ -135,7 +119,8 @@ def prepare(folder: Path, count: int) -> None:
         )
         transitions.move(conn, "item", batches.open_items(conn, batch), ItemState.SUBMITTED, **common)
         batches.move(conn, batches.get(conn, batch_id), BatchState.ENDED, actor=task.actor, now=now)
-        with gzip.open(folder / "raw.jsonl.gz", "wb", compresslevel=1) as raw:
+        (folder / "raw").mkdir()
+        with gzip.open(folder / "raw" / "raw.jsonl.gz", "wb", compresslevel=1) as raw:
             for line in batches.lines(conn, batch_id):
                 raw.write(_line(line["custom_id"]))
 
@@ -145,13 +130,12 @@ def land(folder: Path, count: int) -> None:
     from overnight.batches.land import Landing
     from overnight.batches.vendor import vendor_class
     from overnight.ledger import answers
-    from overnight.ledger.connect import Ledger
-    from tests.support.night import Night
 
-    ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}")
+    place = ours.Place(folder)
+    ledger = place.ledger
     with ledger.read() as conn:
         (batch_id,) = [row[0] for row in conn.exec_driver_sql("SELECT id FROM batches")]
-    job = Night(ledger, "review_sentiment", change=CHANGE).job(batch_id)
+    job = place.night(CHANGE).job(batch_id)
     from overnight.batches import cost
 
     # What a worker has loaded before it lands anything: the price table and the lexicons.

@@ -49,6 +49,24 @@ def test_the_command_itself_finds_its_environment_and_its_ledger(night: Night) -
     assert "review_sentiment" in ran.stdout
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["status"], ["verify"], ["stop", "--by", "Ada", "--reason", "odd"], ["launch"], ["retention"], ["lessons"]],
+    ids=lambda command: command[0],
+)
+def test_a_command_makes_no_ledger_where_there_is_none(command: list[str], tmp_path: Path) -> None:
+    """A kill switch in an empty ledger that nobody reads would stop nothing and say that it did."""
+    env = {"AIRFLOW_HOME": str(tmp_path / "elsewhere"), "AIRFLOW_CONN_OVERNIGHT_LEDGER": f"sqlite://{tmp_path / 'none' / 'o.db'}"}
+    refused = CliRunner().invoke(app, command, env=env)
+    assert refused.exit_code == 2, refused.output
+    assert "There is no ledger at" in refused.output
+    assert "bin/overnight migrate" in refused.output
+    assert not (tmp_path / "none" / "o.db").exists()
+    made = CliRunner().invoke(app, ["migrate"], env=env)
+    assert made.exit_code == 0, made.output
+    assert CliRunner().invoke(app, ["status"], env=env).exit_code == 0
+
+
 def test_status_tells_machines_and_people_the_same(night: Night) -> None:
     """Workflow, night, state, counts, batches, cost, alerts."""
     as_json = overnight(night, "status", "--json")

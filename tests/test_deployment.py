@@ -46,7 +46,7 @@ def test_everything_waits_for_the_migrations_and_says_whether_it_is_well() -> No
     for name in (*AIRFLOW, "postgres", "redis", "sandbox"):
         assert services[name]["healthcheck"]["test"], name
     for name in (*AIRFLOW, "migrate", "sandbox"):
-        assert services[name]["user"].startswith("50000:"), name
+        assert services[name]["user"] == "${AIRFLOW_UID:-50000}:0", name
     assert services["sandbox"]["profiles"] == ["sandbox"]
     assert "--appendonly" in services["redis"]["command"]
 

@@ -84,7 +84,7 @@ def verify() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the ledger's tables to this package's version."""
+    """Make the ledger where there is none, or bring its tables to this package's version."""
     from overnight.ledger import migrate as migrating
 
     out.print(f"the ledger stands at {migrating.upgrade(open_unchecked())}")

@@ -178,6 +178,20 @@ def test_a_morning_task_that_fails_all_morning_is_one_alert_a_day_and_its_succes
     assert [title.split(" ")[0] for title in channel.titles] == ["ERROR:", "Over:"]
 
 
+def test_a_trouble_of_yesterday_is_over_when_its_task_succeeds_today(
+    sqlite_ledger: Ledger, channel: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It failed at the end of a day and was mended over night; another task's trouble stays."""
+    failed(sqlite_ledger, monkeypatch, "morning_review", "deliver", RuntimeError("disk full"))
+    failed(sqlite_ledger, monkeypatch, "morning_review", "collect", RuntimeError("no sheet"))
+    with sqlite_ledger.write() as conn:
+        conn.exec_driver_sql("UPDATE alerts SET dedupe_key = replace(dedupe_key, substr(dedupe_key, -10), '2026-01-01')")
+    failed(sqlite_ledger, monkeypatch, "morning_review", "deliver", None)
+    with sqlite_ledger.read() as conn:
+        over = {row["message"].split(" ")[1]: row["recovered_at"] is not None for row in alerts.listed(conn)}
+    assert over == {"deliver": True, "collect": False}
+
+
 def test_what_was_denied_is_in_the_audit_log(sqlite_ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """A policy's refusal and a check's are records like any other (law 6)."""
     failed(sqlite_ledger, monkeypatch, "blog_drafts", "submit", Denied("not allowed"))

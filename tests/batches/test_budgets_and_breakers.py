@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from overnight import brand as brands
 from overnight.batches import packing, plan, stops
@@ -185,3 +186,20 @@ def test_no_more_tokens_wait_at_a_vendor_than_its_tier_allows(
     assert "tokens wait at openai" in wait.why
     assert connected.creates() == 1
     assert finish(night)["staged"] == 40
+
+
+def test_a_night_that_never_came_to_ask_about_an_item_is_no_try(
+    sqlite_ledger: Ledger, queue: Path, connected: Sandbox, project: Project
+) -> None:
+    """Over the budget twice, and then one error that may go away: it is the next night's, and has not failed "three times"."""
+    queue_file(queue, "review_sentiment", "a.csv", reviews(1))
+    change: dict[str, Any] = {"pack": 1, "fallback": None, "repairs": 0}
+    allow(project, max_usd=0.0000001)
+    for number in (1, 2):
+        assert finish(opened(sqlite_ledger, f"manual__{number}", **change))["carried_over"] == 1
+    allow(project, max_usd=5.0)
+    misbehave(connected, "Soft fabric number 0.", "errored")
+    for number, leaves in ((3, "carried_over"), (4, "carried_over"), (5, "failed")):
+        counts = finish(opened(sqlite_ledger, f"manual__{number}", **change))
+        assert counts[leaves] == 1, (number, counts)
+    assert connected.creates() == 3

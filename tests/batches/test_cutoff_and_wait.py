@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from overnight.batches.shard import Watch
 from overnight.batches.trigger import BatchTrigger
 from overnight.batches.waits import Wait
 from overnight.clock import utcnow
@@ -289,3 +290,20 @@ def test_a_cancel_that_does_not_get_through_does_not_keep_the_night_from_its_rev
     job.carry_over_in_doubt(now=night.clock)
     night.validate()
     assert night.export()["carried_over"] == 40
+
+
+def test_a_cancel_that_did_not_get_through_is_said_again(night: Night, slow: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vendor that was away when the switch was thrown works on and bills: it is told as soon as it is back."""
+    shard = night.shard(night.planned[0])
+    shard.advance(now=night.clock)
+    job = shard.newest()
+    at = {"openai": f"http://127.0.0.1:{closed_port()}/v1"}
+    connect(monkeypatch, at)
+    job.cut(now=night.clock)
+    waiting = shard.advance(now=night.clock)
+    assert isinstance(waiting, Wait)
+    assert "did not get through" in waiting.why
+    connect(monkeypatch, slow.hosts)
+    assert isinstance(shard.advance(now=night.clock), Watch)
+    assert shard.newest().batch["error"] is None
+    assert [call for call in slow.calls() if call[1].endswith("/cancel")]

@@ -1,14 +1,17 @@
 """What comes late or twice: batches that never settle, rows that moved on, two runs of one task."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from overnight.batches.errors import Overtaken
 from overnight.batches.vendor import vendor_class
 from overnight.batches.waits import Wait
 from overnight.ledger import batches
 from overnight.ledger.connect import Ledger
 from overnight.ledger.errors import LedgerError
+from overnight.ledger.states import BatchState
 from tests.batches.paying import at_vendor_done, finish, opened, requests_at, reviews, spoil
 from tests.conftest import Sandbox
 from tests.support.night import Night, paid_twice, queue_file
@@ -108,3 +111,28 @@ def test_two_runs_of_one_task_at_once_send_one_batch(ledger: Ledger, queue: Path
     assert "another run of this task" in wait.why
     assert connected.creates() == 1
     assert finish(night)["staged"] == 2
+
+
+def test_a_run_that_searched_before_another_sent_frees_nothing_for_sending(
+    ledger: Ledger, queue: Path, connected: Sandbox
+) -> None:
+    """Both search one doubtful batch in vain; one plans it again and sends it; the other comes late and takes nothing back."""
+    queue_file(queue, "review_sentiment", "a.csv", reviews(2))
+    night = opened(ledger)
+    first = night.job(night.planned[0])
+    first._intend(night.clock())
+    first._doubt(night.clock())
+    late = night.job(night.planned[0])
+    night.now += timedelta(minutes=20)  # the quiet time is over
+    first._mine(BatchState.PLANNED, night.clock())
+    first._intend(night.clock())
+    with pytest.raises(Overtaken):  # its search found nothing, too; the other's create is on its way
+        late._mine(BatchState.PLANNED, night.clock())
+    assert first._send(night.clock) is None
+    assert connected.creates() == 1
+    waits = late.submit(now=night.clock)
+    assert isinstance(waits, Wait)
+    assert "taken over by another run" in waits.why
+    assert connected.creates() == 1
+    assert finish(night)["staged"] == 2
+    assert paid_twice(connected) == []

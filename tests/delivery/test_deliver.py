@@ -84,14 +84,14 @@ def test_no_cell_of_a_csv_becomes_a_formula() -> None:
     from overnight.delivery.target import Approved
     from overnight.delivery.targets.csv import CsvTarget
 
-    texts = ["=1+1", "+1", "-1", "@x", "\tx", "plain"]
+    texts = ["=1+1", "+a1", "-1", "@x", "\tx", "plain"]
     items = [
         Approved(f"k{n}", {"q": "a"}, {"text": text, "n": -1, "many": [1]}, "approve", "=ada", NOW, "n", "p", "h")
         for n, text in enumerate(texts)
     ]
     (content,) = CsvTarget().files("w", items).values()
     rows = list(csv.DictReader(io.StringIO(content.decode())))
-    assert [row["text"] for row in rows] == ["'=1+1", "'+1", "'-1", "'@x", "'\tx", "plain"]
+    assert [row["text"] for row in rows] == ["'=1+1", "'+a1", "-1", "'@x", "'\tx", "plain"]
     assert rows[0]["approver"] == "'=ada"
     assert (rows[0]["n"], rows[0]["many"]) == ("-1", "[1]")
 

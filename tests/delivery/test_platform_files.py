@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from overnight.delivery import tables
 from overnight.delivery.target import Approved, target
 from overnight.queues import shopify_export
 from overnight.validation import limits
@@ -120,6 +121,21 @@ def test_no_cell_of_an_import_file_becomes_a_formula(name: str) -> None:
         cells = [cell for row in csv.reader(io.StringIO(content.decode()), delimiter=delimiter) for cell in row]
         assert evil not in cells
         assert f"'{evil}" in cells
+
+
+@pytest.mark.parametrize(
+    ("text", "formula"),
+    [
+        ("-20 % on all tents", False), ("+49 30 1234567", False), ("-€5 with code WARM5", False), ("- 3 for 2 (this week)", False),
+        ("-2+3+cmd|' /C calc'!A0", True), ("+1=2", True), ("-1+SUM(A1:A9)", True), ("-sheet!A1", True), ('-1-HYPERLINK ("x")', True),
+        ("+1 & WEBSERVICE (A1)", True), ("-20 % on all tents (today!)", False), ("@home", True),
+        ("=1", True), ("\t=1", True), ("-3*'other file'!A1", True),
+    ],
+)  # fmt: skip
+def test_what_was_approved_is_what_the_platform_gets(text: str, formula: bool) -> None:
+    """A discount is no formula: an apostrophe before it would go to every customer, and be one more character of an SMS."""
+    (line,) = csv.reader(io.StringIO(tables.write(["body"], [{"body": text}]).decode().partition("\n")[2]))
+    assert line == [f"'{text}" if formula else text]
 
 
 @pytest.mark.parametrize("name", workflow_names())

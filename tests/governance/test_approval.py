@@ -157,6 +157,34 @@ def test_a_first_yes_to_an_older_draft_counts_for_nothing(ledger: Ledger) -> Non
         assert reviews.assents_to(conn, {**item, "output_hash": "f" * 64}) == []
 
 
+def test_a_first_yes_is_taken_on_the_draft_that_was_seen_and_in_its_own_night(ledger: Ledger) -> None:
+    """A page that stayed open, another night's address, an item that is decided: a first yes is refused as a decision would be."""
+    _, night = shown(ledger, "page", [draft(1)], tiers=["T3"])
+    _, other = shown(ledger, "page", [draft(2)], tiers=["T3"], run_id="run-2", night="2026-11-25")
+    (item,), (foreign,) = entries(ledger, night), entries(ledger, other)
+    with pytest.raises(DecisionRefused, match="draft changed after you opened it"):
+        decide(ledger, night, item, "emil", decision="approve", output_hash="f" * 64)
+    with pytest.raises(DecisionRefused, match="not in this night's review"):
+        decide(ledger, night, foreign, "emil", decision="approve")
+    decide(ledger, night, item, "admin", decision="rework", reason_code="other", note="shorter")
+    with pytest.raises(DecisionRefused, match="Ada Byron decided this"):
+        decide(ledger, night, item, "emil", decision="approve")
+    with ledger.read() as conn:
+        assert reviews.assents_to(conn, item) == []
+        assert reviews.assents_to(conn, foreign) == []
+
+
+def test_who_sent_it_back_and_then_says_the_first_yes_takes_the_sending_back(ledger: Ledger) -> None:
+    """One person says one thing of a draft."""
+    _, night = shown(ledger, "page", [draft(1)], tiers=["T3"])
+    (item,) = entries(ledger, night)
+    decide(ledger, night, item, "emil", decision="rework", reason_code="other", note="shorter")
+    assert "first yes" in decide(ledger, night, item, "emil", decision="approve")
+    with ledger.read() as conn:
+        assert reviews.effective(conn, night["id"]) == {}
+    assert decide(ledger, night, item, "dana", decision="approve") == "approved"
+
+
 def test_a_policy_may_want_named_approvers_logged_in(ledger: Ledger, project: Project) -> None:
     """In a sheet a name is what somebody typed; the page knows who is logged in."""
     project.policy("blog_drafts", lambda policy: policy["approval"].update(signed_in=True))

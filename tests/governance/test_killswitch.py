@@ -89,26 +89,31 @@ def test_another_workflows_vendors_or_versions_switch_stops_nobody_else(
     assert night.check()["state"] == "open"
 
 
+@pytest.mark.parametrize("scope", ["vendor:openai", "review_sentiment"])
 def test_a_switch_cuts_what_is_at_the_vendor_keeps_what_is_finished_and_says_what_it_did(
-    sqlite_ledger: Ledger, queue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scope: str, sqlite_ledger: Ledger, queue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Thrown while a batch is half done: the finished part is landed, the rest waits, and is bought after the re-arm."""
+    """Thrown while a batch is half done: the finished part is landed, the rest waits, and is bought after the re-arm.
+
+    The model was in good health: a workflow's own switch sends nothing to the fallback.
+    """
+    fallback = None if scope.startswith("vendor") else workflow("review_sentiment").fallback
     slow = Sandbox(tmp_path, "--batch-seconds", "20", "--cancel-seconds", "0.2")
     try:
         connect(monkeypatch, slow.hosts)
-        night = locked(sqlite_ledger, queue)
+        night = locked(sqlite_ledger, queue, fallback=fallback)
         shard = night.shard(night.planned[0])
         watch = shard.advance(now=night.clock)
         assert isinstance(watch, Watch)
-        throw(sqlite_ledger, "vendor:openai", night.clock())
+        throw(sqlite_ledger, scope, night.clock())
         stops.stop(watch.job, now=night.clock)
         assert shard.newest().batch["state"] == "cancelling"
         with sqlite_ledger.read() as conn:
             (alert,) = alerts.listed(conn)
-            (work,) = switches.stopped_work(conn, "vendor:openai")
+            (work,) = switches.stopped_work(conn, scope)
         assert work["request_count"] == 1
         assert alert["kind"] == "stopped"
-        assert "vendor:openai is engaged by Ada: odd answers" in alert["message"]
+        assert f"{scope} is engaged by Ada: odd answers" in alert["message"]
         assert "(1 requests at openai) was cancelled." in alert["message"]
         wait_ended("openai", watch.job.batch["vendor_batch_id"])
         shard.newest().ended(now=night.clock)
@@ -117,7 +122,7 @@ def test_a_switch_cuts_what_is_at_the_vendor_keeps_what_is_finished_and_says_wha
         before = following.until
         assert before - night.now <= waits().delta("stopped") + timedelta(seconds=5)
         stops.stop(shard.newest(), now=night.clock)  # told again: nothing is open, nothing happens
-        assert shard.newest().batch["state"] == "planned"
+        assert (shard.newest().batch["state"], shard.newest().batch["vendor"]) == ("planned", "openai")
     finally:
         slow.kill()
 
@@ -227,6 +232,19 @@ def test_a_rule_throws_the_switch_when_most_answers_are_no_good(
         assert broken.creates() == 1, "no repair was bought"
     finally:
         broken.kill()
+
+
+def test_a_night_over_its_budget_trips_also_when_all_of_its_answers_are_good(
+    sqlite_ledger: Ledger, queue: Path, connected: Sandbox
+) -> None:
+    """What an answer can cost at most is an estimate; what it did cost is counted after each landing."""
+    night = locked(sqlite_ledger, queue)
+    with sqlite_ledger.write() as conn:
+        conn.exec_driver_sql("UPDATE nights SET budget_usd = 1")  # a thousand-millionth of a dollar
+    assert night.batch(night.planned[0]) == {"valid": 1}
+    with sqlite_ledger.read() as conn:
+        (alert,) = [row for row in alerts.listed(conn) if row["kind"] == "tripped"]
+    assert "the night has cost" in alert["message"]
 
 
 def test_a_switch_needs_a_name_and_a_reason_and_every_throw_is_on_record(sqlite_ledger: Ledger) -> None:

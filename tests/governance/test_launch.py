@@ -173,6 +173,28 @@ def test_a_paused_workflow_goes_on_where_it_was_and_not_further(sqlite_ledger: L
     assert state_of(sqlite_ledger)["state"] == "early"
 
 
+@pytest.mark.parametrize("pause", [True, False], ids=["through a pause", "on the spot"])
+def test_what_was_shown_under_one_prompt_lets_no_other_through(
+    pause: bool, sqlite_ledger: Ledger, queue: Path, vendors: Sandbox, project: Project
+) -> None:
+    """Replaced in a pause, a prompt falls back at its first night; replaced after its test, it does not pass by it."""
+    put(sqlite_ledger, State.LIVE if pause else State.TEST)
+    if pause:
+        with sqlite_ledger.write() as conn:
+            launch.move(conn, NAME, State.PAUSED, reason="sale", by=ADA, now=NOW)
+    else:
+        measured(sqlite_ledger, {"as_is": 95, "edit": 5, "rework": 0, "pending": 0}, purpose="test")
+    project.append(f"prompts/{NAME}/system.md.j2", "\nBe kinder.\n")
+    if pause:
+        with sqlite_ledger.write() as conn:
+            launch.move(conn, NAME, State.LIVE, reason="go on", by=ADA, now=NOW)
+        assert Night(sqlite_ledger, NAME).check()["cap"] == 10
+        assert state_of(sqlite_ledger)["state"] == "test"
+    else:
+        with pytest.raises(NotReady, match="a new prompt"), sqlite_ledger.write() as conn:
+            launch.move(conn, NAME, State.EARLY, reason="go on", by=ADA, now=NOW)
+
+
 @pytest.mark.parametrize(("what", "state", "cap"), [("prompt", "test", 10), ("policy", "early", 25)])
 def test_a_new_prompt_or_policy_arms_the_gate_again(
     what: str, state: str, cap: int, sqlite_ledger: Ledger, queue: Path, vendors: Sandbox, project: Project,

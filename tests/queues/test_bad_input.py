@@ -4,10 +4,12 @@ import csv
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from overnight.ledger import overview
 from overnight.ledger import queue as queue_rows
 from overnight.ledger.connect import Ledger
+from overnight.queues import cells
 from tests.conftest import Sandbox
 from tests.support.night import Night, queue_file
 
@@ -184,8 +186,6 @@ def test_a_row_changed_while_it_waits_replaces_its_older_self(night: Night, queu
     night.drain()
     queue_file(queue, "review_sentiment", "a.csv", HEADER + "r5000,store,S1,1,Bad,Cold after all,Tops,Knits\n")
     with night.ledger.write() as conn:
-        from sqlalchemy import text
-
         conn.execute(text("UPDATE nights SET state='closed'"))
     second = Night(night.ledger, "review_sentiment", run_id="manual__2", now=night.now)
     second.check()
@@ -193,3 +193,68 @@ def test_a_row_changed_while_it_waits_replaces_its_older_self(night: Night, queu
     with night.ledger.read() as conn:
         versions = queue_rows.known_rows(conn, "review_sentiment", "csv", ["r5000"])["r5000"]
     assert [version["state"] for version in versions] == ["rejected", "locked"]
+
+
+def again(night: Night, number: int) -> Night:
+    """The next evening's night, drained."""
+    with night.ledger.write() as conn:
+        conn.execute(text("UPDATE nights SET state = 'closed'"))
+    made = Night(night.ledger, "review_sentiment", run_id=f"manual__{number}", now=night.now)
+    made.check()
+    made.drain()
+    return made
+
+
+def versions(night: Night, key: str) -> list[tuple[str, str]]:
+    with night.ledger.read() as conn:
+        known = queue_rows.known_rows(conn, "review_sentiment", "csv", [key])[key]
+        inputs = {item["id"]: item["input"]["body"] for item in queue_rows.by_ids(conn, [row["id"] for row in known])}
+    return [(inputs[row["id"]], row["state"]) for row in known]
+
+
+@pytest.fixture
+def waits_over_the_cap(night: Night, queue: Path) -> Night:
+    """r5000 waits with its first text."""
+    rows = "".join(f"r{n},store,S1,5,Nice,Warm {n},Tops,Knits\n" for n in range(5_001))
+    queue_file(queue, "review_sentiment", "a.csv", HEADER + rows)
+    night.drain()
+    return night
+
+
+def test_a_row_that_is_changed_back_is_bought_as_it_stands(waits_over_the_cap: Night, queue: Path) -> None:
+    """Edited and edited back while it waits: the version in the sheet runs, the one in between does not."""
+    night, cap = waits_over_the_cap, "UPDATE items SET priority = -1 WHERE key = 'r5000'"
+    first, second = (f"r5000,store,S1,5,Nice,{body},Tops,Knits\n" for body in ("Warm 5000", "Cold after all"))
+    others = "".join(f"x{n},store,S1,5,Nice,Fine {n},Tops,Knits\n" for n in range(5_000))
+    queue_file(queue, "review_sentiment", "a.csv", HEADER + others + second)
+    with night.ledger.write() as conn:
+        conn.execute(text(cap))
+    between = again(night, 2)
+    assert dict(versions(between, "r5000"))["Warm 5000"] == "rejected"
+    queue_file(queue, "review_sentiment", "a.csv", HEADER + first)
+    third = again(between, 3)
+    assert dict(versions(third, "r5000")) == {"Warm 5000": "locked", "Cold after all": "rejected"}
+    (told,) = status(queue)
+    assert told["status"] == "locked"
+
+
+@pytest.mark.parametrize(
+    "bad", ["r5000,store,S1,9,Nice,Too many stars,Tops,Knits\n", "r5000,store,S1,,Nice,No stars,Tops,Knits\n"]
+)
+def test_a_row_that_is_changed_into_a_bad_one_is_not_bought_as_it_was(bad: str, waits_over_the_cap: Night, queue: Path) -> None:
+    """Its person is told that nothing was taken, and nothing is."""
+    queue_file(queue, "review_sentiment", "a.csv", HEADER + bad)
+    second = again(waits_over_the_cap, 2)
+    assert [state for _, state in versions(second, "r5000")] == ["rejected", "rejected"]
+    (told,) = status(queue)
+    assert told["status"] == "rejected"
+
+
+def test_half_a_character_in_a_cell_is_that_rows_trouble_alone() -> None:
+    """A service's JSON may hold a lone surrogate, and a table an id of a thousand characters: the ledger takes both as refused."""
+    row = cells.row("r" * 900, {"id": "r1", "body": "torn \ud83d"})
+    assert row.problem is not None
+    assert "body" in row.problem
+    assert row.fields["body"] == "torn ?"
+    assert len(row.ref) <= 400
+    assert cells.row("row 2", {"id": "r2", "body": "whole \U0001f9f5"}).problem is None

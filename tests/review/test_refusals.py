@@ -160,6 +160,50 @@ def test_sent_back_as_often_as_may_be_an_item_is_a_persons_to_write(sqlite_ledge
         assert verify.problems(conn) == []
 
 
+def test_a_failed_draft_that_was_sent_back_as_often_as_may_be_is_a_persons_to_write(
+    sqlite_ledger: Ledger, tmp_path: Path, night: Any
+) -> None:
+    """Its last draft failed a check instead of a reviewer: nobody buys another, and it is not lost either."""
+    from sqlalchemy import update
+
+    from overnight.ledger.tables import items
+
+    book = Book(tmp_path / "review")
+    first = entries(sqlite_ledger, night)[0]
+    with sqlite_ledger.write() as conn:
+        conn.execute(update(items).where(items.c.id == first["id"]).values(rounds=3, state="failed", bucket="failed"))
+    book.fill(0, decision="rework", reason="Too long", note="again")
+    assert bring_home(sqlite_ledger) == {"rework": 1}
+    (item,) = [one for one in entries(sqlite_ledger, night) if one["id"] == first["id"]]
+    assert (item["state"], item["bucket"]) == ("failed", "by_hand")
+    assert "A person writes it" in item["message"]
+    book.fill(0, decision="edit", **{"title: your version": "Written by hand"})
+    assert bring_home(sqlite_ledger) == {"edit": 1}
+    (item,) = [one for one in entries(sqlite_ledger, night) if one["id"] == first["id"]]
+    assert (item["state"], item["output"]["title"]) == ("edited", "Written by hand")
+
+
+def test_what_leaves_the_night_or_the_checklist_changes_no_other_row(
+    sqlite_ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one row with a column of its own goes into the next night, and the checklist gets a line: the rest is still decided."""
+    from sqlalchemy import update
+
+    from overnight import prompts
+    from overnight.ledger.tables import items
+
+    monkeypatch.setenv("OVERNIGHT_REVIEW_DIR", str(tmp_path / "review"))
+    _, night = shown(sqlite_ledger, "xlsx", [draft(0), draft(1), {**draft(2), "aside": "only here"}])
+    book = Book(tmp_path / "review")
+    last = entries(sqlite_ledger, night)[-1]
+    with sqlite_ledger.write() as conn:
+        conn.execute(update(items).where(items.c.id == last["id"]).values(night_id=None, state="locked"))
+    standing = prompts.checklist
+    monkeypatch.setattr(prompts, "checklist", lambda declared: (*standing(declared), "one more line"))
+    book.fill(0, decision="approve")
+    assert bring_home(sqlite_ledger) == {"approve": 1}
+
+
 def test_all_that_is_ready_is_approved_at_once_only_where_the_policy_allows_it(
     sqlite_ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

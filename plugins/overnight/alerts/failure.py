@@ -36,18 +36,26 @@ def task_failed(context: Any) -> None:
 
 
 def task_succeeded(context: Any) -> None:
-    """Airflow's on_success_callback of the Dags that run many times a day: what failed before is over."""
+    """Airflow's on_success_callback of the Dags that run many times a day: what failed before, today or earlier, is over."""
     from overnight.alerts import notifier
+    from overnight.ledger import alerts
     from overnight.ledger.connect import open_ledger
 
-    instance, now = context["ti"], utcnow()
+    instance, now, ledger = context["ti"], utcnow(), open_ledger()
     words = f"Task {instance.task_id} succeeded again."
-    notifier.recovered(open_ledger(), key_of(instance.dag_id, instance.task_id, now), words, now=now)
+    with ledger.read() as conn:
+        keys = alerts.open_keys(conn, _of_task(instance.dag_id, instance.task_id))
+    for key in keys:
+        notifier.recovered(ledger, key, words, now=now)
 
 
 def key_of(dag_id: str, task_id: str, now: Any) -> str:
     """One trouble a task and day."""
-    return f"task:{dag_id}:{task_id}:{now.date().isoformat()}"
+    return f"{_of_task(dag_id, task_id)}{now.date().isoformat()}"
+
+
+def _of_task(dag_id: str, task_id: str) -> str:
+    return f"task:{dag_id}:{task_id}:"
 
 
 def _denied(ledger: Any, name: str, run_id: str, task_id: str, why: str, now: Any) -> None:

@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from overnight.batches import chain
 from overnight.clock import utcnow
 from overnight.governance import killswitch
-from overnight.ledger import chains, findings, nights
+from overnight.ledger import chains, findings, money, nights
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.states import NightState
 from overnight.tasks import NightTask, open_task
@@ -47,6 +47,7 @@ def compute(ledger: Ledger, task: NightTask, name: str, *, now: datetime) -> lis
     found = list(chain.call(step.compute)(left, NightFacts(task.workflow.name, night["night"], now))) if left else []
     _refuse_strangers(name, {row.item_id for row in left}, found)
     with ledger.write() as conn:
+        money.hold(conn)  # before the audit log: what follows is planned, and asks for money
         if left:
             _keep(conn, task, night, step_id, found, now)
         return chain.after_all(conn, task, night, name, now=now)

@@ -14,18 +14,30 @@ from sqlalchemy import Connection
 from overnight.alerts import notifier
 from overnight.batches import clients, plan, raw, stops
 from overnight.batches.breaker import Breaker
-from overnight.batches.errors import AuthFailed, CannotLook, MaybeAccepted, NotAccepted, Overtaken, TryLater, VendorError
+from overnight.batches.errors import (
+    AuthFailed,
+    BadRequest,
+    CannotLook,
+    Gone,
+    MaybeAccepted,
+    NotAccepted,
+    Overtaken,
+    TryLater,
+    VendorError,
+)
 from overnight.batches.land import Landing
 from overnight.batches.vendor import Line, Phase, Progress, Receipt, Ticket, vendor_class
 from overnight.batches.waits import Now, Wait, waits
 from overnight.clock import utcnow
 from overnight.governance import killswitch, trip
-from overnight.ledger import answers, batches, breakers, chains, nights, transitions
+from overnight.ledger import answers, batches, breakers, chains, money, nights, transitions
 from overnight.ledger.batches import Batch
 from overnight.ledger.connect import Ledger
 from overnight.ledger.errors import LedgerError
-from overnight.ledger.states import AnswerState, BatchState, ItemState, NightState, Outcome, Purpose, RequestState
+from overnight.ledger.states import BatchState, ItemState, NightState, Outcome, Purpose, RequestState
 from overnight.tasks import NightTask
+
+NOT_CANCELLED = "the cancel did not get through"
 
 
 class BatchJob:
@@ -43,6 +55,13 @@ class BatchJob:
 
     def submit(self, *, now: Now) -> Wait | None:
         """Send the batch if it was certainly not sent; if nobody knows, search for it first."""
+        try:
+            return self._search_or_send(now)
+        except Overtaken as overtaken:
+            self.reload()
+            return Wait(now() + waits().delta("again"), str(overtaken))
+
+    def _search_or_send(self, now: Now) -> Wait | None:
         if self.batch["state"] in (BatchState.SUBMITTING, BatchState.IN_DOUBT) and (wait := self._recover(now)):
             return wait
         if self.batch["state"] != BatchState.PLANNED:
@@ -75,6 +94,7 @@ class BatchJob:
     def _intend(self, now: datetime) -> Wait | None:
         """Commit the intent, if the night is open, every item still waits for this batch, and the vendor has room for it."""
         with self.ledger.write() as conn:
+            money.hold(conn)  # first, as everybody does: what strayed is planned anew, and asks for money
             chains.hold(conn, self.batch["home_night_id"])
             breakers.hold(conn, self.batch["vendor"], self.batch["model"], now)  # one at a time counts what is waiting
             limit = plan.enqueued_tokens(plan.question(self.task.workflow, self.batch["vendor"], self.batch["model"]))
@@ -111,12 +131,11 @@ class BatchJob:
     def _send(self, now: Now) -> Wait | None:
         try:
             receipt = asyncio.run(self._create())
-        except Overtaken as overtaken:
-            self.reload()
-            return Wait(now() + waits().delta("again"), str(overtaken))
+        except Overtaken:
+            raise
         except MaybeAccepted as lost:
-            self._doubt(now())
             self._failed(f"the create lost its answer: {lost}", now())
+            self._doubt(now())
             return self._recover(now)
         except TryLater as busy:
             self._failed(str(busy), now())
@@ -125,7 +144,7 @@ class BatchJob:
             self.alert("key_refused", self._words(refusal, "It is tried again until the cutoff: mend the key."), now())
             return self._put_off(str(refusal), now(), waits().locked_out)
         except NotAccepted as refusal:
-            self._move(BatchState.PLANNED, now())
+            self._mine(BatchState.PLANNED, now())
             self.alert("batch_refused", self._words(refusal, "Its items go to the next night."), now())
             self._give_back(f"{self.batch['vendor']} refused it: {refusal}", now())
             return None
@@ -141,7 +160,7 @@ class BatchJob:
         """Nothing was created: planned again, for later. Each time in a row the pause doubles."""
         pause = min(waits().again * 2 ** min(self.batch["waits"], 10), waits().slowest)
         until = now + timedelta(seconds=max(pause, at_least_s or 0.0))
-        self._move(BatchState.PLANNED, now, waits=self.batch["waits"] + 1, not_before_at=until)
+        self._mine(BatchState.PLANNED, now, waits=self.batch["waits"] + 1, not_before_at=until)
         return Wait(until, why)
 
     def _failed(self, reason: str, now: datetime) -> None:
@@ -158,9 +177,20 @@ class BatchJob:
     def _last_word(self) -> None:
         """An upload may take longer than another run of this task waits: who finds the intent no longer his creates nothing."""
         with self.ledger.read() as conn:
-            now = batches.get(conn, self.batch_id)
-        if now["state"] != BatchState.SUBMITTING or now["intent_at"] != self.batch["intent_at"]:
-            raise Overtaken(f"batch {self.batch['key']} was taken over by another run while it was uploaded; nothing was bought")
+            self._refuse_overtaken(conn)
+
+    def _mine(self, to: BatchState, now: datetime, **columns: Any) -> None:
+        """Move it as long as nobody else did: a run that comes late would free for sending what another run is sending."""
+        with self.ledger.write() as conn:
+            batches.hold(conn, self.batch_id)
+            self._refuse_overtaken(conn)
+            batches.move(conn, self.batch, to, actor=self.task.actor, now=now, **columns)
+        self.reload()
+
+    def _refuse_overtaken(self, conn: Connection) -> None:
+        now = batches.get(conn, self.batch_id)
+        if any(now[name] != self.batch[name] for name in ("state", "intent_at", "doubt_at")):
+            raise Overtaken(f"batch {self.batch['key']} was taken over by another run of its task, which goes on from the ledger")
 
     def _recover(self, now: Now) -> Wait | None:
         """The create's outcome is unknown: only a search that worked may free the batch for sending."""
@@ -178,16 +208,18 @@ class BatchJob:
                 )
             return Wait(now() + waits().delta("again"), why)
         if receipt is not None:
+            with self.ledger.read() as conn:
+                self._refuse_overtaken(conn)  # who sent or found it wrote it down
             self._accepted(receipt, now())
             return None
         if now() < quiet_at:
             return Wait(quiet_at, f"batch {self.batch['key']} is not there yet, but its create may still be on its way")
-        self._move(BatchState.PLANNED, now())
+        self._mine(BatchState.PLANNED, now())
         return None
 
     def _doubt(self, now: datetime) -> None:
         """The quiet time counts from here, not from the intent: an upload of many minutes may lie between that and the create."""
-        self._move(BatchState.IN_DOUBT, now, doubt_at=now)
+        self._mine(BatchState.IN_DOUBT, now, doubt_at=now)
 
     async def _search(self) -> Receipt | None:
         with self.ledger.read() as conn:
@@ -239,8 +271,21 @@ class BatchJob:
                 asyncio.run(self._cancel())
             except VendorError as refusal:
                 # The night goes on without it: what is not settled in time is carried over in doubt, never sent again.
-                error = f"the cancel did not get through: {refusal}"
+                error = f"{NOT_CANCELLED}: {refusal}"
             self._move(BatchState.CANCELLING, now(), cancelled_at=now(), error=error)
+
+    def told_to_stop(self) -> bool:
+        """Whether the vendor has heard that it is to stop; one that did not is told again, for it works on and bills."""
+        if not (self.batch["error"] or "").startswith(NOT_CANCELLED):
+            return True
+        try:
+            asyncio.run(self._cancel())
+        except (BadRequest, Gone):
+            pass  # there is nothing left to stop: the next look says what became of it
+        except VendorError:
+            return False
+        self.note(error=None)
+        return True
 
     @property
     def trouble_said(self) -> bool:
@@ -317,8 +362,7 @@ class BatchJob:
             cost_usd = answers.cost_of_batch(conn, self.batch_id)
         self._whole_failure(counts, now())
         self._move(BatchState.LANDED, now(), landed_at=now(), counts=counts, cost_usd=cost_usd)
-        if set(counts) - {AnswerState.VALID}:
-            trip.after_landing(self.ledger, self.task, self.batch, now=now())
+        trip.after_landing(self.ledger, self.task, self.batch, now=now())
         return counts
 
     def _whole_failure(self, counts: dict[str, int], now: datetime) -> None:

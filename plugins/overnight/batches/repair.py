@@ -129,9 +129,10 @@ def _costs_no_try(conn: Connection, job: BatchJob) -> bool:
 
 
 def _was_stuck(job: BatchJob) -> bool:
-    """Cut before this night's cutoff; one that an earlier night cut at its own is no sign of trouble."""
+    """Cut for making no progress: neither by a kill switch, nor at the cutoff, this night's or an earlier one's."""
     cut_at, adopted = job.batch["cancelled_at"], job.batch["landing_night_id"] is not None
-    return cut_at is not None and not adopted and bool(cut_at < job.batch["cutoff_at"])
+    said_stuck = bool(job.batch["waits"])  # since it was sent
+    return said_stuck and cut_at is not None and not adopted and bool(cut_at < job.batch["cutoff_at"])
 
 
 def _whom(job: BatchJob, now: datetime) -> tuple[str, str]:

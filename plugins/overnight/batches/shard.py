@@ -5,7 +5,7 @@ Pure decisions over the ledger's state; the wait between them is Airflow's (run.
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from overnight.batches import chain, repair
 from overnight.batches.errors import VendorError
@@ -81,12 +81,19 @@ class Shard:
             return Wait(min(wait.until, job.settles_by()), wait.why)
         return Wait(min(wait.until, job.batch["cutoff_at"]), wait.why)
 
-    def _watch(self, job: BatchJob, now: Now) -> Watch | dict[str, int] | None:
+    def _watch(self, job: BatchJob, now: Now) -> Watch | Wait | dict[str, int] | None:
         if job.batch["state"] == BatchState.SUBMITTED:
             patience = None if job.batch["waits"] else job.task.workflow.patience.total_seconds()
             return Watch(job, job.batch["cutoff_at"], patience)
         if now() < job.settles_by():
-            return Watch(job, job.settles_by(), None)
+            if job.told_to_stop():
+                return Watch(job, job.settles_by(), None)
+            if job.look_once(now=now):
+                return None
+            # Each pause as long as all before it together.
+            tried_for = (now() - job.batch["cancelled_at"]).total_seconds()
+            pause = timedelta(seconds=max(waits().again, min(tried_for, waits().slowest)))
+            return Wait(min(now() + pause, job.settles_by()), str(job.batch["error"]))
         return None if job.look_once(now=now) else job.carry_over_in_doubt(now=now)
 
     def _land(self, job: BatchJob, now: Now) -> Wait | dict[str, int] | None:

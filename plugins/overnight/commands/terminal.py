@@ -18,10 +18,16 @@ out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 def ledger() -> Ledger:
-    """The ledger, at this package's version."""
+    """The ledger, at this package's version; one that is not there is not made: a kill switch in it would stop nothing."""
     from overnight.ledger import migrate
 
     opened = open_unchecked()
+    if not opened.made:
+        fail(
+            f"There is no ledger at {opened.url.database}. Set AIRFLOW_HOME to the one of your deployment (for a rehearsal: "
+            "`make night`, or OVERNIGHT_HOME where it is elsewhere). A new deployment's ledger is made by `bin/overnight "
+            "migrate`, or by its first night. Nothing was read or written."
+        )
     migrate.ensure_current(opened)
     return opened
 

@@ -209,18 +209,25 @@ def move(conn: Connection, name: str, to: State, *, reason: str, by: Actor, now:
     row, settings = launches.get(conn, name), brand().launch
     state = State(row["state"]) if row is not None else State(settings.start)
     current = versions(workflow(name))
+    # What it showed, it showed under these: a change since then is found, and held against it, when its next night opens.
+    shown = {column: row[column] for column in current} if row is not None and row["prompt_version"] else current
     if to is state:
         raise NotReady(f"{name} is {state} already. Nothing was changed.")
     if to is State.PAUSED:
-        launches.put(conn, name, to, reason=reason, versions=current, actor=by, now=now, before=state)
+        launches.put(conn, name, to, reason=reason, versions=shown, actor=by, now=now, before=state)
         return
     if state is State.PAUSED:
         before = State(row["before"] or State.PILOT) if row is not None else State.PILOT
         if ORDER.index(to) > ORDER.index(before):
             raise NotReady(f"{name} was {before} when it was paused: it goes on there, not at {to}. Nothing was changed.")
     elif ORDER.index(to) > ORDER.index(state):
+        if row is not None and (changed := _after_change({**row, **shown}, current, settings)[1]):
+            raise NotReady(
+                f"{name} stays {state}: {changed}. What it showed so far was before that change; its next night begins to count "
+                "anew. Nothing was changed."
+            )
         _refuse_unless_ready(conn, name, state, to)
-    launches.put(conn, name, to, reason=reason, versions=current, actor=by, now=now)
+    launches.put(conn, name, to, reason=reason, versions=shown, actor=by, now=now)
 
 
 def hold(conn: Connection, name: str, *, reason: str, by: Actor, now: datetime) -> State | None:

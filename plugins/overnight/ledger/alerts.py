@@ -59,6 +59,12 @@ def recover(conn: Connection, key: str, words: str, *, actor_in: Callable[[str],
     return earlier
 
 
+def open_keys(conn: Connection, prefix: str) -> list[str]:
+    """The keys of troubles that are not over and whose key begins so."""
+    query = select(alerts.c.dedupe_key).where(alerts.c.dedupe_key.startswith(prefix, autoescape=True))
+    return list(conn.execute(query.where(alerts.c.recovered_at.is_(None)).order_by(alerts.c.id)).scalars())
+
+
 def to_send(conn: Connection, *, since: datetime, most_tries: int, stale: datetime) -> list[tuple[Row, str]]:
     """Alerts, and recoveries of them, that no channel took yet, oldest first: (alert, "raised" or "recovered").
 

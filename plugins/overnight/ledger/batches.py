@@ -277,6 +277,20 @@ def unsettled_items(conn: Connection, night_id: int) -> set[int]:
     return set(conn.execute(query).scalars())
 
 
+def at_a_vendor(conn: Connection, item_ids: Iterable[int]) -> set[int]:
+    """Those of the items that a batch holds which has not settled, whatever its night."""
+    held: set[int] = set()
+    for chunk in transitions.chunks(item_ids, transitions.CHUNK):
+        query = (
+            select(request_items.c.item_id)
+            .join(requests, requests.c.id == request_items.c.request_id)
+            .join(batches, batches.c.id == requests.c.batch_id)
+            .where(request_items.c.item_id.in_(chunk), batches.c.state.in_(_UNSETTLED))
+        )
+        held |= set(conn.execute(query).scalars())
+    return held
+
+
 def unsettled_before(conn: Connection, workflow: str, night_id: int) -> list[int]:
     """Batches of a workflow's earlier, finished nights that a vendor may still answer for.
 

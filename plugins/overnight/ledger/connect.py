@@ -34,6 +34,11 @@ class Ledger:
         """`sqlite` or `postgresql`."""
         return self.engine.dialect.name
 
+    @property
+    def made(self) -> bool:
+        """Whether there is a database: SQLite makes its file by being opened."""
+        return self.dialect != "sqlite" or not self.url.database or Path(self.url.database).exists()
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for looking only; what is changed in it is rolled back."""

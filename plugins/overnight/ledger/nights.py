@@ -13,8 +13,8 @@ from overnight.ledger.batches import NIGHT
 from overnight.ledger.errors import ConservationBroken, LedgerError, NightTaken
 from overnight.ledger.governance_tables import launches
 from overnight.ledger.rows import Row
-from overnight.ledger.states import ItemState, NightState, Outcome, StepState
-from overnight.ledger.tables import items, night_items, nights, step_items, steps
+from overnight.ledger.states import AnswerState, ItemState, NightState, Outcome, StepState
+from overnight.ledger.tables import answers, batches, items, night_items, nights, requests, step_items, steps
 
 Night = Row
 """One row of `nights`, by column name."""
@@ -210,13 +210,34 @@ def past_digests(conn: Connection, workflow: str, night_id: int, *, since: datet
     return [{"night": row.night, **row.summary["digest"]} for row in rows if row.summary and row.summary.get("digest")]
 
 
-def times_locked(conn: Connection, item_ids: Iterable[int]) -> dict[int, int]:
-    """In how many nights each item was locked, the present one included."""
-    locked: dict[int, int] = {}
+def times_tried(conn: Connection, item_ids: Iterable[int]) -> dict[int, int]:
+    """In how many nights each item was asked about, or worked out, in vain; the present one included.
+
+    A night that never came to it, whose vendor never got to it or failed its whole batch, or whose answer people looked at, is
+    no try.
+    """
+    tried: set[tuple[int, int]] = set()
+    left = night_items.c.outcome.is_(None) | (night_items.c.outcome == Outcome.CARRIED_OVER)
+    no_fault = answers.c.state.in_((AnswerState.VALID, AnswerState.CANCELLED, AnswerState.EXPIRED)) | (
+        (answers.c.state == AnswerState.MISSING) & batches.c.error.is_not(None)
+    )
+    asked = (
+        select(answers.c.item_id, answers.c.night_id)
+        .join(night_items, (night_items.c.item_id == answers.c.item_id) & (night_items.c.night_id == answers.c.night_id))
+        .join(requests, requests.c.id == answers.c.request_id)
+        .join(batches, batches.c.id == requests.c.batch_id)
+        .where(left, ~no_fault)
+    )
+    worked_out = (
+        select(step_items.c.item_id, steps.c.night_id)
+        .join(steps, steps.c.id == step_items.c.step_id)
+        .join(night_items, (night_items.c.item_id == step_items.c.item_id) & (night_items.c.night_id == steps.c.night_id))
+        .where(left, step_items.c.error.is_not(None))
+    )
     for chunk in transitions.chunks(item_ids, transitions.CHUNK):
-        query = select(night_items.c.item_id, func.count()).where(night_items.c.item_id.in_(chunk))
-        locked |= {item_id: count for item_id, count in conn.execute(query.group_by(night_items.c.item_id))}
-    return locked
+        for query, column in ((asked, answers.c.item_id), (worked_out, step_items.c.item_id)):
+            tried |= {(item_id, night_id) for item_id, night_id in conn.execute(query.where(column.in_(chunk)))}
+    return Counter(item_id for item_id, _ in tried)
 
 
 def conservation(conn: Connection, night_id: int) -> dict[str, int]:

@@ -82,14 +82,12 @@ def decide(
     """
     if night is None:
         night = conn.execute(select(nights).where(nights.c.id == night_id)).mappings().one_or_none()
-    if night is None or night["state"] not in (NightState.EXPORTED, NightState.CLOSED):
+    if night is None:
         raise DecisionRefused("This night is not in review. Nothing was decided; open the list of nights.")
-    if decision["decision"] not in DECISIONS:
-        raise DecisionRefused(
-            f"{decision['decision']!r} is no decision. Allowed are {', '.join(DECISIONS)}. Nothing was decided."
-        )
-    if item_id is not None:
-        _refuse_item(conn, night_id, item_id, decision)
+    if item_id is None:
+        _refuse_night(night, decision)
+    else:
+        open_to(conn, night, item_id, decision)
     _supersede(conn, night_id, item_id, decision["reviewer"], now)
     values = {**decision, "night_id": night_id, "item_id": item_id, "decided_at": now}
     decision_id: int = conn.execute(insert(decisions).values(values).returning(decisions.c.id)).scalar_one()
@@ -101,9 +99,24 @@ def decide(
     return decision_id
 
 
-def _refuse_item(conn: Connection, night_id: int, item_id: int, decision: Row) -> None:
+def _refuse_night(night: Row, decision: Row) -> None:
+    if night["state"] not in (NightState.EXPORTED, NightState.CLOSED):
+        raise DecisionRefused("This night is not in review. Nothing was decided; open the list of nights.")
+    if decision["decision"] not in DECISIONS:
+        raise DecisionRefused(
+            f"{decision['decision']!r} is no decision. Allowed are {', '.join(DECISIONS)}. Nothing was decided."
+        )
+
+
+def open_to(conn: Connection, night: Row, item_id: int, decision: Row) -> Row:
+    """The item as it is now, held until the caller commits, where this decision may be taken on it.
+
+    Raises:
+        DecisionRefused: it is not of this night's review, is past it, or is another version than the decision was made on.
+    """
+    _refuse_night(night, decision)
     item = conn.execute(select(items).where(items.c.id == item_id).with_for_update()).mappings().one_or_none()
-    if item is None or item["night_id"] != night_id:
+    if item is None or item["night_id"] != night["id"]:
         raise DecisionRefused("This item is not in this night's review. Nothing was decided; reload the page.")
     if item["bucket"] == BY_HAND and decision["decision"] != "edit":
         raise DecisionRefused("It was sent back as often as may be: write it yourself, and choose edit. Nothing was decided.")
@@ -113,13 +126,18 @@ def _refuse_item(conn: Connection, night_id: int, item_id: int, decision: Row) -
         raise DecisionRefused(f"This item is already {item['state']}. Nothing was changed; reload the page.")
     if decision.get("output_hash") not in (None, item["output_hash"]):
         raise DecisionRefused("The draft changed after you opened it. Nothing was decided; reload and look again.")
+    return item
 
 
-def _supersede(conn: Connection, night_id: int, item_id: int | None, reviewer: str, now: datetime) -> None:
-    """A reviewer may change their mind until it is collected; nobody's decision is overwritten by someone else (law 5)."""
+def _supersede(conn: Connection, night_id: int, item_id: int | None, reviewer: str, now: datetime) -> bool:
+    """A reviewer may change their mind until it is collected; nobody's decision is overwritten by someone else (law 5).
+
+    Returns:
+        Whether there was a decision of theirs.
+    """
     earlier = _standing(conn, night_id, item_id)
     if earlier is None:
-        return
+        return False
     if earlier["collected_at"] is not None:
         raise DecisionRefused("This decision was collected already and went on its way. Nothing was changed.")
     if earlier["reviewer"] != reviewer:
@@ -127,6 +145,7 @@ def _supersede(conn: Connection, night_id: int, item_id: int | None, reviewer: s
             f"{earlier['reviewer']} decided this: {earlier['decision']}. Nothing was changed; talk to them first."
         )
     conn.execute(update(decisions).where(decisions.c.id == earlier["id"]).values(superseded_at=now))
+    return True
 
 
 def _standing(conn: Connection, night_id: int, item_id: int | None) -> Row | None:
@@ -183,6 +202,9 @@ def uncollected(conn: Connection, surface: str) -> list[Row]:
 
 def claim(conn: Connection, decision_id: int) -> Row | None:
     """A decision to be collected now, locked; None when it was changed or collected meanwhile."""
+    # The item first, as whoever decides does it: each would otherwise wait for what the other holds.
+    of_item = select(decisions.c.item_id).where(decisions.c.id == decision_id)
+    conn.execute(select(items.c.id).where(items.c.id == of_item.scalar_subquery()).with_for_update())
     query = (
         select(decisions, nights.c.workflow)
         .join(nights, nights.c.id == decisions.c.night_id)
@@ -210,11 +232,20 @@ def covered_ids(conn: Connection, night_id: int) -> list[int]:
 
 
 def assent(conn: Connection, night: Row, item: Row, person: str, *, surface: str, actor: Actor, now: datetime) -> None:
-    """Keep one person's yes to a draft that needs two; the same person's again changes nothing."""
-    if person in assents_to(conn, item):
+    """Keep one person's yes to a draft that needs two; the same person's again changes nothing.
+
+    Args:
+        item: as `open_to` gave it. What the person had decided about it before is taken back; somebody else's decision stands.
+
+    Raises:
+        DecisionRefused: it is decided.
+    """
+    changed, there = _supersede(conn, night["id"], item["id"], person, now), person in assents_to(conn, item)
+    if there and not changed:
         return
-    values = {"night_id": night["id"], "item_id": item["id"], "output_hash": item["output_hash"], "person": person}
-    conn.execute(insert(assents).values(**values, surface=surface, said_at=now))
+    if not there:
+        values = {"night_id": night["id"], "item_id": item["id"], "output_hash": item["output_hash"], "person": person}
+        conn.execute(insert(assents).values(**values, surface=surface, said_at=now))
     entry = Entry("assent", "item", str(item["id"]), detail={"tier": item["tier"] or "", "surface": surface})
     audit.append(conn, night["workflow"], [entry], actor=actor, now=now)
 
@@ -245,6 +276,19 @@ def refuse(
     """Put a refused decision on record (law 6); its words carry nothing of the item's text."""
     entry = Entry("refuse", "item", object_id, detail={"surface": surface, "why": words[:300]})
     audit.append(conn, workflow, [entry], actor=Actor("human", reviewer or "unknown", policy_hash=policy_hash), now=now)
+
+
+def leave_to_a_person(
+    conn: Connection, workflow: str, item_ids: Iterable[int], *, note: str | None, message: str, actor: Actor, now: datetime
+) -> int:  # fmt: skip
+    """Items that failed and may not be asked again are somebody's to write; returns how many."""
+    ids = list(item_ids)
+    for chunk in transitions.chunks(ids, transitions.CHUNK):
+        conn.execute(update(items).where(items.c.id.in_(chunk)).values(bucket=BY_HAND, note=note, message=message))
+        audit.append(
+            conn, workflow, [Entry("leave", "item", str(i), detail={"to": "a person"}) for i in chunk], actor=actor, now=now
+        )
+    return len(ids)
 
 
 def reopen(conn: Connection, decision_id: int, now: datetime) -> None:

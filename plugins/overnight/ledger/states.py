@@ -132,7 +132,8 @@ MOVES: Final[dict[str, dict[str, frozenset[str]]]] = {
         _I.APPROVED: frozenset({_I.DELIVERED}),
         _I.EDITED: frozenset({_I.DELIVERED}),
         _I.FAILED: frozenset({_I.REWORK, _I.EDITED}),
-        _I.REJECTED: frozenset(),
+        # only a row that was changed before it was locked, and is changed back now
+        _I.REJECTED: frozenset({_I.WAITING, _I.CARRIED_OVER}),
         _I.DELIVERED: frozenset(),
     },
     "night": {

@@ -9,6 +9,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from overnight import prompts
@@ -116,15 +117,27 @@ def adopt(ledger: Ledger, lesson_id: int, *, by: str, rule: str | None = None, n
     text = _checked(rule or lesson["rule"])
     declared = find_workflow(lesson["workflow"])
     path = prompts.lessons_path(declared)
-    standing = path.read_text(encoding="utf-8") if path.exists() else f"# What reviewers taught us: {declared.title}\n\n"
-    if f"- {text}\n" not in standing:
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(f"{standing.rstrip()}\n- {text}\n" if standing.rstrip().startswith("-") or "\n- " in standing
-                           else f"{standing.rstrip()}\n\n- {text}\n", encoding="utf-8")  # fmt: skip
-        partial.replace(path)
+    try:
+        _add(path, text, declared.title)
+    except OSError as error:
+        raise LessonRefused(
+            f"{path} could not be written ({error.strerror}): the prompts' folder belongs to somebody else, or is read only. "
+            "Adopt it where the folder may be written, or add the line there yourself and adopt it again. Nothing was changed."
+        ) from error
     with ledger.write() as conn:
         settled = lessons.settle(conn, lesson_id, LessonState.ADOPTED, rule=text, by=by, now=now)
     return settled, prompts.version(declared)
+
+
+def _add(path: Path, rule: str, title: str) -> None:
+    """The rule as a line of the file, unless it stands there."""
+    standing = path.read_text(encoding="utf-8") if path.exists() else f"# What reviewers taught us: {title}\n\n"
+    if f"- {rule}\n" in standing:
+        return
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(f"{standing.rstrip()}\n- {rule}\n" if standing.rstrip().startswith("-") or "\n- " in standing
+                       else f"{standing.rstrip()}\n\n- {rule}\n", encoding="utf-8")  # fmt: skip
+    partial.replace(path)
 
 
 def dismiss(ledger: Ledger, lesson_id: int, *, by: str, now: datetime) -> Row:

@@ -71,7 +71,26 @@ def row(ref: str, fields: Mapping[str, str]) -> SourceRow:
     """A row of a queue that is no file."""
     plain = without_ours(fields)
     problem = "The row holds NUL bytes." if any("\x00" in value for value in plain.values()) else None
-    return SourceRow(ref, {name: value.replace("\x00", "") for name, value in plain.items()}, problem, mark(fields))
+    if broken := [name for name, value in plain.items() if is_broken(value)]:
+        problem = f"Half a character (a lone surrogate) in {', '.join(broken)}: write it again."
+    return SourceRow(ref[:MAX_REF], {name: _whole(value) for name, value in plain.items()}, problem, mark(fields))
+
+
+MAX_REF = 400
+"""Characters of where a row stands that the ledger keeps."""
+
+
+def is_broken(cell: str) -> bool:
+    """Whether a cell holds what no text can be made of: a surrogate alone, as a byte that is no UTF-8 is read, too."""
+    try:
+        cell.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _whole(cell: str) -> str:
+    return cell.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 class Answers:

@@ -61,15 +61,16 @@ def drain(ledger: Ledger, task: NightTask, *, now: datetime) -> list[int]:
     workflow = task.workflow
     place = source(workflow.source)
     reading = place.read(workflow.name, intake.columns_of(workflow))
-    judged = look_at(task, reading)
+    judged, troubles = look_at(task, reading), reading.troubles
+    del reading  # with the rows as they were read: a large night is planned beside what is kept here
     with ledger.write() as conn:
         night = nights.of_run(conn, workflow.name, task.run_id)
         if night["state"] == NightState.OPEN:
-            lock(conn, task, night, judged, troubles=len(reading.troubles), now=now)
+            lock(conn, task, night, judged, troubles=len(troubles), now=now)
         night = nights.get(conn, night["id"])
         planned = chain.entrances(conn, task, night)
         told = answers_of(conn, task, judged)
-    place.answer(workflow.name, night["night"], told, reading.troubles)
+    place.answer(workflow.name, night["night"], told, troubles)
     _say_over_budget(ledger, task, night, now=now)
     _say_over_capacity(ledger, task, night, now=now)
     _say_urgent(ledger, task, night, told, now=now)
@@ -120,18 +121,23 @@ def look_at(task: NightTask, reading: Reading) -> list[intake.Judged]:
 
 
 def lock(
-    conn: Connection, task: NightTask, night: Night, judged: Sequence[intake.Judged], *, troubles: int, now: datetime
+    conn: Connection, task: NightTask, night: Night, judged: list[intake.Judged], *, troubles: int, now: datetime
 ) -> None:  # fmt: skip
     """Decide who is locked tonight, and plan what is asked, inside the caller's transaction.
 
     Args:
+        judged: lets its texts go as soon as the ledger has them; what tells one row from another stays.
         troubles: how many whole files or sheets could not be read; they count as refused.
     """
     workflow, actor = task.workflow, task.actor
     common: dict[str, Any] = {"workflow": workflow.name, "actor": actor, "now": now}
     money.hold(conn)  # first, as every writer that asks for money: two that hold one another's locks would wait for ever
-    found = _sorted(conn, task, judged)
-    _take(conn, task, found, night, **common)
+    known = _known(conn, task, judged)
+    found = intake.sort(workflow, judged, known)
+    _take(conn, task, found, known, night, **common)
+    refused = len(found.rejected) + len(found.repeated)
+    del found, known
+    intake.let_texts_go(workflow, judged)
     late, answered = _adopt(conn, task, night)
     ranked = _ranked(conn, workflow, night)
     wanted = min(night["cap"], len(late) + len(ranked))
@@ -150,10 +156,10 @@ def lock(
     _enter_steps(conn, task, night, late, locked)
     planned = _plan(conn, task, night, locked, now=now)
     capacity.reserve(conn, night, len(ids) - len(planned.over_budget), room.seconds, now=now)
-    counts = {"locked": len(ids), "over_cap": len(over), "rejected": len(found.rejected) + len(found.repeated)}
+    counts = {"locked": len(ids), "over_cap": len(over), "rejected": refused}
     transitions.move(
         conn, "night", [night["id"]], NightState.LOCKED, detail=counts, locked_at=now, over_cap=len(over),
-        rejected=counts["rejected"] + troubles, cap=cap, cap_why=why or None,
+        rejected=refused + troubles, cap=cap, cap_why=why or None,
         estimate_usd=planned.estimate_usd, **common,
     )  # fmt: skip
 
@@ -194,28 +200,36 @@ def _enter_steps(
     nights.list_members(conn, night["id"], late)
 
 
-def _sorted(conn: Connection, task: NightTask, judged: Sequence[intake.Judged]) -> intake.Intake:
+def _known(conn: Connection, task: NightTask, judged: Sequence[intake.Judged]) -> dict[str, list[Any]]:
     workflow = task.workflow
-    known = queue.known_rows(conn, workflow.name, workflow.source, {one.candidate.key for one in judged})
-    return intake.sort(workflow, judged, known)
+    return queue.known_rows(conn, workflow.name, workflow.source, {one.candidate.key for one in judged})
 
 
-def _take(conn: Connection, task: NightTask, found: intake.Intake, night: Night, **common: Any) -> None:
+def _take(
+    conn: Connection, task: NightTask, found: intake.Intake, known: Mapping[str, Sequence[Any]], night: Night, **common: Any
+) -> None:
     """New rows enter the ledger; bad ones as rejected, so that the refusal is on record, too.
 
-    A row that was changed while it waited replaces its older self: only the newest version is bought.
+    What waits of a row that was changed is replaced by what stands there now, even where that is refused or was there before:
+    an older version is bought for nobody.
     """
-    _replace_older(conn, [c.key for c in found.new], task.workflow, **common)
+    older = [
+        version["id"]
+        for key, versions in known.items()
+        for version in versions
+        if version["state"] in queue.WAITING_STATES and version["content_hash"] != found.current.get(key, version["content_hash"])
+    ]
+    transitions.move(conn, "item", older, ItemState.REJECTED, message=intake.REPLACED, **common)
+    revived = [item["id"] for item in found.revived]
+    held = batches.at_a_vendor(conn, revived)  # what may be at a vendor waits for it in doubt, as before, and is not sent again
+    for state, ids in ((ItemState.WAITING, set(revived) - held), (ItemState.CARRIED_OVER, held)):
+        doubt = state is ItemState.CARRIED_OVER
+        transitions.move(
+            conn, "item", sorted(ids), state, message=None, in_doubt=doubt, detail={"changed": "back"}, **common
+        )  # fmt: skip
     queue.add(conn, (_row(task.workflow, c) for c in found.new), ItemState.WAITING, **common)
     rows = ({**_row(task.workflow, c), "message": message, "night_id": night["id"]} for c, message in found.rejected)
     queue.add(conn, rows, ItemState.REJECTED, **common)
-
-
-def _replace_older(conn: Connection, keys: list[str], declared: Workflow, **common: Any) -> None:
-    known = queue.known_rows(conn, declared.name, declared.source, keys)
-    older = [k["id"] for versions in known.values() for k in versions if k["state"] in queue.WAITING_STATES]
-    message = "replaced: the row was changed before it was locked"
-    transitions.move(conn, "item", older, ItemState.REJECTED, message=message, **common)
 
 
 def _row(workflow: Workflow, candidate: intake.Candidate) -> dict[str, Any]:
@@ -259,7 +273,7 @@ def _plan(conn: Connection, task: NightTask, night: Night, items: Sequence[Any],
 
 def answers_of(conn: Connection, task: NightTask, judged: Sequence[intake.Judged]) -> list[RowAnswer]:
     """What each row is told, from what the ledger holds now: the same words whenever it is asked."""
-    found = _sorted(conn, task, judged)
+    found = intake.sort(task.workflow, judged, _known(conn, task, judged))
     told = {row.ref: RowAnswer(row.ref, _key(item), *_words(item)) for row, item in found.known}
     told |= {answer.ref: answer for answer in found.repeated}
     told |= {c.ref: RowAnswer(c.ref, c.key, "waiting", cells.CHANGED) for c in found.new}

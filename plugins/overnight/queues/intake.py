@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -41,12 +41,18 @@ class Judged:
 
 @dataclass(slots=True)
 class Intake:
-    """The rows of one look, sorted into new good ones, new bad ones, and those the ledger knows."""
+    """The rows of one look, sorted into new good ones, new bad ones, and those the ledger knows.
+
+    `revived` are rows that were changed before they were locked, and stand there again now, as the ledger holds them.
+    `current` is each row's content as it stands now, by key: other versions that wait are none any more.
+    """
 
     new: list[Candidate] = field(default_factory=list)
     rejected: list[tuple[Candidate, str]] = field(default_factory=list)
     repeated: list[RowAnswer] = field(default_factory=list)
     known: list[tuple[SourceRow, Mapping[Any, Any]]] = field(default_factory=list)
+    revived: list[Mapping[Any, Any]] = field(default_factory=list)
+    current: dict[str, str] = field(default_factory=dict)
 
 
 def columns_of(workflow: Workflow) -> Columns:
@@ -68,6 +74,13 @@ def judge(workflow: Workflow, rows: Iterable[SourceRow], keep_back: KeepBack | N
     return [Judged(row, *_judge(workflow, row, _key(workflow, row), keep_back)) for row in rows]
 
 
+def let_texts_go(workflow: Workflow, judged: list[Judged]) -> None:
+    """Keep of each row what tells it from the others, in place: its texts are in the ledger now."""
+    for place, one in enumerate(judged):
+        names = {name: value for name, value in one.row.fields.items() if name == workflow.id_field}
+        judged[place] = Judged(replace(one.row, fields=names), one.problem, replace(one.candidate, input={}))
+
+
 def sort(workflow: Workflow, judged: Iterable[Judged], known: Mapping[str, Sequence[Mapping[Any, Any]]]) -> Intake:
     """Tell new rows from known, repeated and bad ones.
 
@@ -82,15 +95,32 @@ def sort(workflow: Workflow, judged: Iterable[Judged], known: Mapping[str, Seque
         if key and key in seen:
             message = f"Duplicate id: {key[:64]!r} stands already at {seen[key]}. Only that row was taken."
             intake.repeated.append(RowAnswer(row.ref, key, "rejected", message))
+        elif same and _was_replaced(same[-1]):
+            intake.current[candidate.key] = candidate.content_hash
+            if problem:  # its content stands in the ledger already, without what is wrong with it today
+                intake.repeated.append(RowAnswer(row.ref, key, "rejected", problem))
+            else:
+                intake.revived.append(same[-1])
+                intake.known.append((row, same[-1]))
         elif same:
+            intake.current[candidate.key] = candidate.content_hash
             intake.known.append((row, same[-1]))
-        elif problem:
-            intake.rejected.append((candidate, problem))
         else:
-            intake.new.append(candidate)
+            intake.current[candidate.key] = candidate.content_hash
+            if problem:
+                intake.rejected.append((candidate, problem))
+            else:
+                intake.new.append(candidate)
         if key:
             seen.setdefault(key, row.ref)
     return intake
+
+
+REPLACED = "replaced: the row was changed before it was locked"
+
+
+def _was_replaced(item: Mapping[Any, Any]) -> bool:
+    return bool(item["state"] == ItemState.REJECTED and item["message"] == REPLACED)
 
 
 def _key(workflow: Workflow, row: SourceRow) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from overnight.brand import brand
 from overnight.clock import SCHEDULED, first, utcnow
 from overnight.governance import check, killswitch
-from overnight.ledger import migrate, nights, overview, previews, queue, reservations
+from overnight.ledger import migrate, money, nights, overview, previews, queue, reservations
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.errors import LedgerError
 from overnight.ledger.nights import Night
@@ -84,6 +84,7 @@ def _of_lock(ledger: Ledger, task: NightTask, reading: Reading, lock_at: datetim
     judged = drain.look_at(task, reading)
     try:
         with ledger.write() as conn:
+            money.hold(conn)  # first, as everybody does: a shard that holds it writes into the audit log that is opened next
             night = check.opened(conn, task, base=lock_at, start=SCHEDULED, now=now)
             drain.lock(conn, task, night, judged, troubles=len(reading.troubles), now=now)
             refused = [answer for answer in drain.answers_of(conn, task, judged) if answer.status == ItemState.REJECTED]

@@ -12,14 +12,15 @@ from overnight.governance import approval as approvals
 from overnight.governance import policy as policies
 from overnight.governance.approval import NotTheirs
 from overnight.governance.policy import Approval, Tier
-from overnight.ledger import nights, reviews
+from overnight.ledger import findings, nights, reviews
 from overnight.ledger.audit import Actor
-from overnight.ledger.reviews import BY_HAND, DecisionRefused
+from overnight.ledger.reviews import DecisionRefused
 from overnight.ledger.rows import Row
 from overnight.review import verdict
 from overnight.review.surface import surface
 from overnight.settings import SettingsError
 from overnight.team import Team, team
+from overnight.workflow import Finding, Severity
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,10 @@ def decide(
     item = item if item is not None or item_id is None else reviews.item(conn, item_id)
     if decision["decision"] in ("approve", "edit") and item is not None:
         approval = _approval(night["workflow"])
-        tier = _tier(item, approval, decision)
+        tier = _tier(conn, item, approval, decision)
+        if tier in approvals.NAMED:
+            # Held and read anew before anybody's yes is counted: two first yeses at once would be two of one.
+            item = reviews.open_to(conn, night, item["id"], decision)
         if not _is_enough(conn, item, tier, approval, decision, person):
             reviews.assent(conn, night, item, person, surface=decision["surface"], actor=actor, now=now)
             due = approvals.whose(approval, people, tier)
@@ -83,12 +87,20 @@ def _approval(workflow: str) -> Approval:
         raise DecisionRefused(f"Nobody can say yes while the policy cannot be read: {error} Nothing was decided.") from error
 
 
-def _tier(item: Row, approval: Approval, decision: Row) -> Tier:
-    """A person's own version of what a rule forbade, or of what was sent back too often, is held to the workflow's own tier."""
-    if decision["decision"] == "edit" and (item["bucket"] == BY_HAND or item["tier"] == "T4"):
-        return approval.default_tier
+def _tier(conn: Connection, item: Row, approval: Approval, decision: Row) -> Tier:
+    """A person's own version of what a rule forbade is held to what its other findings raise; who sends a draft back three times
+    comes round nobody whose yes was due.
+    """
+    if decision["decision"] == "edit" and item["tier"] == "T4":
+        found = findings.of_night(conn, item["night_id"], [item["id"]]).get(item["id"], ())
+        return approvals.tier_of(approval, [Finding(row["rule"], _allowed(row["severity"]), row["message"]) for row in found])
     tier: Tier = item["tier"] or approval.default_tier
     return tier
+
+
+def _allowed(severity: str) -> Severity:
+    """What a rule forbade in the draft it may not forbid in what a person writes instead."""
+    return Severity.WARN if severity == Severity.FAIL else Severity(severity)
 
 
 def _is_enough(conn: Connection, item: Row, tier: Tier, approval: Approval, decision: Row, person: str) -> bool:

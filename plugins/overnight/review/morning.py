@@ -126,7 +126,7 @@ class Morning:
             self._compare(mark, entry)
             return
         try:
-            if mark.shown_hash is not None and mark.shown_hash != kept["shown_hash"]:
+            if mark.shown_hash is not None and kept["shown_hash"] not in (mark.shown_hash, mark.former_hash):
                 raise DecisionRefused(_ALTERED)
             for item_id, decision in self._decisions(mark, entry):
                 with self.ledger.write() as conn:

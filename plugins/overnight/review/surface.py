@@ -37,6 +37,7 @@ class Mark:
     written: Written = field(default_factory=Written)
     shown_hash: str | None = None  # of our cells as they stand there; None: this surface cannot be changed by people
     said: str = ""
+    former_hash: str | None = None  # the same as it was made before 0.7, for nights that were in review at the upgrade
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ A column is ours or the reviewer's, never both. Ours are written once and compar
 never written. Where something stands today it is beside what is proposed, and the reviewer's own version beside that.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from overnight.review import showing
@@ -80,8 +80,17 @@ def expected(entry: Entry, shape: Sequence[Column], *, limit: int, link: str = "
 
 
 def hashed(row: Mapping[str, str], shape: Sequence[Column]) -> str:
-    """The hash of our cells as they stand in a row."""
-    return shown_hash({c.name: showing.clean(row.get(c.name, "")) for c in shape if not c.theirs and c.name != SAID})
+    """The hash of our cells as they stand in a row. An empty one says nothing: a column may come or go with another row."""
+    return shown_hash({name: text for name, text in _ours(row, shape).items() if text})
+
+
+def _ours(row: Mapping[str, str], shape: Sequence[Column]) -> dict[str, str]:
+    return {c.name: showing.clean(row.get(c.name, "")) for c in shape if not c.theirs and c.name != SAID}
+
+
+def missing(shape: Sequence[Column], there: Collection[str]) -> list[str]:
+    """Columns without which a row cannot be read. A line that the checklist got since is none: nobody ticked it there."""
+    return [c.name for c in shape if c.name not in there and not c.tick]
 
 
 def read(exhibit: Exhibit, row: Mapping[str, str], shape: Sequence[Column], place: str, *, limit: int) -> Mark:
@@ -97,7 +106,8 @@ def read(exhibit: Exhibit, row: Mapping[str, str], shape: Sequence[Column], plac
         row.get(DECISION, ""), row.get(REASON, ""), row.get(NOTE, ""), row.get(REVIEWER, "").strip(), edits, ticked,
         trouble=_cut_edit(entry, edits, limit),
     )  # fmt: skip
-    return Mark(exhibit.night_id, row.get(REF, "").strip(), place, written, hashed(row, shape), row.get(SAID, ""))
+    former = shown_hash(_ours(row, shape))
+    return Mark(exhibit.night_id, row.get(REF, "").strip(), place, written, hashed(row, shape), row.get(SAID, ""), former)
 
 
 def _cut_edit(entry: Entry | None, edits: Mapping[str, str], limit: int) -> str:

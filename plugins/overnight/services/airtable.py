@@ -104,7 +104,7 @@ def _reason(error: Any) -> str:
 def _words(conn_id: str, status: int, message: str) -> str:
     hint = {
         401: f" Put a personal access token into connection {conn_id!r} as its password.",
-        403: " The token needs data.records:read, data.records:write and schema.bases:write on this base.",
+        403: " The token needs data.records:read, data.records:write, schema.bases:read and schema.bases:write on this base.",
     }.get(status, "")  # fmt: skip
     return f"Airtable refused ({status}): {message[:300]}{hint}"
 

@@ -209,9 +209,9 @@ def _place(row: NightRow, position: int, verdict: _Verdict, approval: Approval, 
 def _failures(conn: Connection, workflow: Workflow, without: Sequence[Standing], verdict: _Verdict) -> dict[int, str]:
     """Items with no good answer that another night would not help: shown to people, never dropped."""
     reasons = dict(verdict.failed)
-    tries = nights.times_locked(conn, [one.item_id for one in without])
+    tries = nights.times_tried(conn, [one.item_id for one in without])
     for one in without:
-        used_up = tries.get(one.item_id, 1) >= workflow.attempts
+        used_up = tries.get(one.item_id, 0) >= workflow.attempts
         # The night's own question is no other night's to ask: without an answer it has failed.
         if not one.retryable or used_up or (one.step in workflow.of_the_night):
             suffix = f" (tried {workflow.attempts} nights)" if one.retryable and used_up else ""

@@ -37,7 +37,7 @@ from overnight.batches.vendor import (
 STEP_BYTES = 1 << 20
 UPLOAD_CALLS = 10  # an upload of 2 GB goes in chunks; one of them may take as long as ten small calls
 
-_RUNNING = {"JOB_STATE_QUEUED", "JOB_STATE_PENDING", "JOB_STATE_RUNNING", "JOB_STATE_UPDATING", "JOB_STATE_PAUSED"}
+_ENDED = {f"JOB_STATE_{word}" for word in ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED")}
 _STOPS = {"STOP": Verdict.SUCCEEDED, "MAX_TOKENS": Verdict.TRUNCATED}
 _REFUSALS = {"SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "RECITATION"}
 # google.rpc.Code, https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
@@ -130,15 +130,19 @@ class GeminiVendor(Vendor):
         return None
 
     async def poll(self, vendor_batch_id: str) -> Progress:
-        """A batch that failed as a whole says so in `error`."""
+        """A batch that failed as a whole says so in `error`. A state we do not know, or none, is not taken for an end: what
+        would be bought again then may still be worked on.
+        """
         async with _errors():
             batch = await self.client.aio.batches.get(
                 name=vendor_batch_id, config={"http_options": _timeout(call_timeout_s())}
             )  # fmt: skip
         state = str(getattr(batch.state, "value", batch.state))
-        if state in _RUNNING:
+        if state not in _ENDED:
             return Progress(Phase.RUNNING, _counts(batch))
         file_name = batch.dest.file_name if batch.dest else None
+        if state == "JOB_STATE_SUCCEEDED" and not file_name:
+            raise TryLater("the batch succeeded and names no file of results yet")
         failed = f"{state}: {getattr(batch.error, 'code', '')}" if state == "JOB_STATE_FAILED" else None
         return Progress(Phase.ENDED, _counts(batch), [file_name] if file_name else [], failed)
 

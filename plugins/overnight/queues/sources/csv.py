@@ -7,6 +7,7 @@ themselves are never changed, moved or deleted.
 import csv
 import io
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,7 +17,13 @@ from overnight.queues.source import Columns, Reading, RowAnswer, Source, SourceR
 STATUS = ".status.csv"
 HEADER = ("row", "id", "status", "message", "night")
 MAX_CELL = 10_000_000  # characters; the workflow's own limits say what is too long, this only keeps the parser calm
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = re.compile(
+    r"[=@\t\r]"  # whatever follows
+    r"|[+-](?!\s?[€$£]?\d)"  # a sign and no number: a name, a call
+    # a number, an operator, and something that a spreadsheet would run, ask for or look up
+    r"|[+-]\s?[€$£]?[\d.,\s]*%?\s*(?=[-+*/^&=<>|!(,:;{}@'\"])(?=.*(?:[=|@]|[\w'\"]![\w$]|[^\W\d]\w*\s*\())", re.DOTALL,
+)  # fmt: skip
+"""How a text begins that a spreadsheet may run. "-20 % on all tents" is none: what reviewers approved is delivered as it is."""
 
 
 def make() -> "CsvSource":
@@ -89,7 +96,7 @@ class CsvSource(Source):
 
 def plain(cell: str) -> str:
     """A cell that no spreadsheet takes for a formula (the leading apostrophe is the spreadsheet's own sign for text)."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def _rows(path: Path, columns: Columns) -> Iterator[SourceRow]:
@@ -120,7 +127,7 @@ def _delimiter(text: str) -> str:
 
 def _row(ref: str, header: list[str], line: list[str]) -> SourceRow:
     fields = {name: cell for name, cell in zip(header, line, strict=False) if name}
-    bad = [name for name, cell in fields.items() if _is_broken(cell)]
+    bad = [name for name, cell in fields.items() if cells.is_broken(cell)]
     if bad:
         fields = {name: cell.encode("utf-8", "replace").decode() for name, cell in fields.items()}
         return SourceRow(ref, fields, f"Not valid UTF-8 in {', '.join(bad)}. Save the file as 'CSV UTF-8'.")
@@ -129,11 +136,3 @@ def _row(ref: str, header: list[str], line: list[str]) -> SourceRow:
     if len(line) > len(header):
         return SourceRow(ref, fields, f"The row has {len(line)} cells, the header {len(header)}: a quote is missing?")
     return SourceRow(ref, fields)
-
-
-def _is_broken(cell: str) -> bool:
-    try:
-        cell.encode()
-    except UnicodeEncodeError:  # a surrogate stands for a byte that was none of UTF-8
-        return True
-    return False

@@ -55,7 +55,7 @@ class SqlSource(Source):
             for number, line in enumerate(conn.execute(select(table)), start=1):
                 fields = {name: _text(value) for name, value in zip(header, line, strict=True)}
                 if cells.is_ours(fields, workflow):
-                    reading.rows.append(cells.row(f"{fields.get(columns.id_field) or '(no id)'} #{number}", fields))
+                    reading.rows.append(cells.row(f"{(fields.get(columns.id_field) or '(no id)')[:250]} #{number}", fields))
         return reading
 
     def answer(self, workflow: str, night: str, answers: Sequence[RowAnswer], troubles: Sequence[Trouble]) -> None:

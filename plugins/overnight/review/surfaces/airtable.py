@@ -129,7 +129,7 @@ class AirtableSurface(Surface):
     @staticmethod
     def _refuse_fields(tables: Mapping[str, Any], exhibit: Exhibit, shape: Sequence[Column]) -> None:
         known = {field["name"] for field in tables.get(table_name(exhibit), {}).get("fields", [])}
-        missing = [column.name for column in shape if column.name not in known]
+        missing = table.missing(shape, known)
         if missing:
             raise SurfaceBroken(
                 f"The table {table_name(exhibit)!r} has no field {', '.join(missing[:3])}: somebody renamed or deleted it. Name "

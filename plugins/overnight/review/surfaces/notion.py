@@ -67,7 +67,7 @@ class NotionSurface(Surface):
     def _complete(self, client: Notion, source: str, exhibit: Exhibit) -> Sequence[Shown]:
         there = _by_ref(client.pages(source, _of_night(exhibit)))
         wanted = [entry for entry in exhibit.entries if entry.item_id is None or not entry.covered]
-        missing = [entry for entry in wanted if entry.ref not in there]
+        missing, begun = [entry for entry in wanted if entry.ref not in there], set(there)
         deleted = _by_ref(client.pages(source, _of_night(exhibit), in_trash=True)) if missing else {}
         for entry in missing:
             if entry.ref in deleted:
@@ -77,6 +77,8 @@ class NotionSurface(Surface):
                 there[entry.ref] = client.create(source, self._properties(exhibit, entry), list(_body(exhibit, entry)))
         for entry in wanted:
             if plain(there[entry.ref]["properties"].get(STAGE, {})) == PREPARING:
+                if entry.ref in begun:
+                    _finish(client, there[entry.ref]["id"], list(_body(exhibit, entry)))
                 client.update(there[entry.ref]["id"], {STAGE: {"select": {"name": OPEN}}})
         return [Shown(entry.ref, there[entry.ref]["id"], _hash(_expected(entry))) for entry in wanted]
 
@@ -144,6 +146,12 @@ class NotionSurface(Surface):
             **{name: {"rich_text": runs(text)} for name, text in texts.items()},
             **{name: {"select": {"name": value}} for name, value in selects.items()},
         }
+
+
+def _finish(client: Notion, page: str, body: Sequence[dict[str, Any]]) -> None:
+    """Add what an earlier try did not come to: a long body follows its page in parts, and nobody sees the page before."""
+    if len(body) > notion.MAX_BLOCKS:
+        client.append(page, body[len(client.blocks(page)) :])
 
 
 def _missing(known: Mapping[str, Any]) -> dict[str, Any]:

@@ -199,7 +199,7 @@ class _Tab:
     def __init__(self, exhibit: Exhibit, shape: Sequence[Column], lines: Sequence[Sequence[str]]) -> None:
         self.exhibit, self.shape = exhibit, shape
         self.header = list(lines[0]) if lines else []
-        missing = [c.name for c in shape if c.name not in self.header]
+        missing = table.missing(shape, self.header)
         if missing:
             raise SurfaceBroken(
                 f"The tab of {exhibit.name} has no column {', '.join(missing[:3])}: somebody renamed or deleted it. Put the "

@@ -7,7 +7,7 @@ was deleted comes back in `<night> (more).xlsx`.
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ class XlsxSurface(Surface):
 
     def collect(self, exhibits: Sequence[Exhibit]) -> Sequence[Mark]:
         """Every row of the nights' workbooks, as they were last saved."""
-        return [mark for exhibit in exhibits for path in self._files(exhibit) for mark in _read(path, exhibit)]
+        return [mark for one in exhibits for path in self._files(one) for mark in _read(path, one, self._said(one))]
 
     def tell(self, exhibits: Sequence[Exhibit], told: Sequence[Told]) -> None:
         """The answers, in a file of their own beside the workbook."""
@@ -153,7 +153,7 @@ def _lists(book: Any, shape: Sequence[Column]) -> None:
             lists.cell(number, at, option)
 
 
-def _read(path: Path, exhibit: Exhibit) -> list[Mark]:
+def _read(path: Path, exhibit: Exhibit, said: Mapping[str, str]) -> list[Mark]:
     from openpyxl import load_workbook
 
     shape = table.columns(exhibit)
@@ -169,17 +169,12 @@ def _read(path: Path, exhibit: Exhibit) -> list[Mark]:
     person = str(getattr(book.properties, "lastModifiedBy", "") or "")
     book.close()
     header = lines[0] if lines else []
-    missing = [c.name for c in shape if c.name not in header]
+    missing = table.missing(shape, header)
     if missing:
         raise SurfaceBroken(
             f"The workbook {path.name} of {exhibit.workflow} has no column {', '.join(missing[:3])}: somebody renamed or "
             "deleted it. Put the header back as it was. Nothing was decided."
         )
-    said = {}
-    answers = path.with_suffix(".answers.csv")
-    if answers.exists():
-        with answers.open(encoding="utf-8-sig", newline="") as file:
-            said = {line[table.REF]: line[table.SAID] for line in csv.DictReader(file)}
     marks = []
     for number, line in enumerate(lines[1:], start=2):
         found = dict(zip(header, line, strict=False))

@@ -1,0 +1,38 @@
+"""Gemini's states: what its API may say and the local vendor never does, over its own code and a client that answers with it."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from overnight.batches.errors import TryLater
+from overnight.batches.vendor import Phase, Progress, vendor_class
+
+
+def looked_at(state: str | None) -> Progress:
+    """What one look finds at a batch in this state."""
+
+    async def get(**_: Any) -> Any:
+        return SimpleNamespace(state=state, dest=None, error=None, completion_stats=None)
+
+    vendor = vendor_class("gemini")(SimpleNamespace(aio=SimpleNamespace(batches=SimpleNamespace(get=get))))
+    return asyncio.run(vendor.poll("batches/1"))
+
+
+@pytest.mark.parametrize("state", [None, "JOB_STATE_UNSPECIFIED", "JOB_STATE_REINDEXING", "JOB_STATE_PAUSED"])
+def test_a_state_that_is_not_said_or_that_is_new_is_no_end(state: str | None) -> None:
+    """What looks ended lands empty and is bought again, while the vendor is still at work on it."""
+    assert looked_at(state).phase is Phase.RUNNING
+
+
+@pytest.mark.parametrize("state", ["JOB_STATE_FAILED", "JOB_STATE_CANCELLED", "JOB_STATE_EXPIRED"])
+def test_an_end_without_results_is_an_end(state: str) -> None:
+    """Nothing more comes of it."""
+    assert looked_at(state).phase is Phase.ENDED
+
+
+def test_a_batch_that_succeeded_and_names_no_results_is_looked_at_again() -> None:
+    """All of its requests would otherwise count as missing, and be bought again."""
+    with pytest.raises(TryLater):
+        looked_at("JOB_STATE_SUCCEEDED")
