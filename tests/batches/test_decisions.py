@@ -183,3 +183,12 @@ def test_every_kind_of_answer_is_told_apart(text: str, verdict: Verdict, state: 
     result = judged(text, verdict)
     assert result.state is state
     assert (result.error is None) == (state is AnswerState.VALID)
+
+
+def test_geminis_cached_tokens_cost_in_a_batch_what_they_cost_outside() -> None:
+    """The half price is for all but them (ai.google.dev/gemini-api/docs/batch-api); the other vendors halve both."""
+    facts, model = vendor_class("gemini").facts, "gemini-2.5-flash"
+    known, usage = cost.price(facts, model), Usage(input=10_000, cache_read=8_000, output=100)
+    batch, realtime = cost.batch_cost(facts, model, usage)
+    assert batch == (known.input * 2_000 + known.output * 100) / 2 + known.cache_read * 8_000
+    assert realtime == known.of(usage)

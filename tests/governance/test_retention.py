@@ -17,6 +17,7 @@ from overnight.brand import Retention
 from overnight.delivery.deliver import deliver
 from overnight.governance import audit_digest, retention
 from overnight.ledger import overview, spending, verify
+from overnight.ledger import retention as clearing
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger
 from tests.conftest import Sandbox
@@ -218,3 +219,18 @@ def test_the_command_says_what_is_due_and_checks_archives(
 def count(ledger: Ledger) -> int:
     with ledger.read() as conn:
         return int(conn.execute(text("SELECT count(*) FROM audit_events")).scalar_one())
+
+
+def test_what_a_person_is_to_write_keeps_its_texts(ledger: Ledger, tmp_path: Path) -> None:
+    """It failed, and nothing follows by itself; but it stands in somebody's line until they wrote it."""
+    over = decided_and_delivered(ledger, tmp_path)
+    later = over + timedelta(days=400)
+    with ledger.write() as conn:
+        conn.execute(text("UPDATE nights SET state = 'closed'"))
+        first, second = conn.execute(text("SELECT id FROM items WHERE state = 'delivered' ORDER BY id LIMIT 2")).scalars()
+        conn.execute(text(f"UPDATE items SET state = 'failed', bucket = 'by_hand' WHERE id = {first}"))
+        conn.execute(text(f"UPDATE items SET state = 'failed', bucket = 'failed' WHERE id = {second}"))
+    with ledger.read() as conn:
+        due = clearing.items_to_clear(conn, later, 1_000)
+    assert second in due
+    assert first not in due

@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,16 +17,18 @@ class Site(BaseHTTPRequestHandler):
     """A site with a robots.txt, pages that move, one that is too large, one that is broken."""
 
     seen: list[tuple[str, str]]
+    more_moves: ClassVar[dict[str, str]] = {}
     robots = (200, "User-agent: *\nDisallow: /private/\n\nUser-agent: OvernightScan\nDisallow: /ours/\n")
 
     def do_GET(self) -> None:
         path = "/" + self.path.partition("://")[2].partition("/")[2] if "://" in self.path else self.path
         self.seen.append((path, self.headers.get("User-Agent", "")))
         answers: dict[str, tuple[int, str]] = {"/robots.txt": self.robots, "/page": (200, "<p>words</p>"), "/broken": (500, ""),
-                                               "/large": (200, "x" * (MAX_BYTES + 1))}  # fmt: skip
+                                               "/large": (200, "x" * (MAX_BYTES + 1)), "/rules": self.robots}  # fmt: skip
         moves = {
             "/moved": "/page",
             "/round": "/round",
+            **self.more_moves,
             "/inside": "http://127.0.0.1:9/secret",
             "/to-private": "/ours/x",
             "/odd": "http://[x",
@@ -69,6 +71,16 @@ def test_robots_is_asked_once_and_kept_to_under_our_own_name(site: type[Site]) -
     assert [path for path, _ in site.seen].count("/robots.txt") == 1
     assert not [path for path, _ in site.seen if path.startswith("/ours")]
     assert {agent for _, agent in site.seen} == {USER_AGENT}
+
+
+def test_robots_that_moved_is_read_where_it_is(site: type[Site]) -> None:
+    """RFC 9309, 2.3.1.2: at least five redirects; one that goes in a circle counts as one that is not there."""
+    site.more_moves = {"/robots.txt": "/1", "/1": "/2", "/2": "/3", "/3": "/4", "/4": "/rules"}
+    with Web() as web:
+        with pytest.raises(NotAllowed, match="robots.txt"):
+            web.read("http://a.example/ours/x")
+        site.more_moves = {"/robots.txt": "/robots.txt"}
+        assert web.read("http://b.example/page").text == "<p>words</p>"
 
 
 def test_without_a_readable_robots_nothing_is_read_and_without_one_everything_may_be(site: type[Site]) -> None:

@@ -19,6 +19,7 @@ from overnight.workflows._digests import review_sentiment as sentiment_digest
 from overnight.workflows._steps import ai_visibility, inventory_signals, matching
 from overnight.workflows.ad_variants import near
 from overnight.workflows.returns_triage import mapped
+from tests.support.project import Project
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 NOW = datetime(2026, 11, 23, 16, tzinfo=UTC)
@@ -123,6 +124,44 @@ def test_days_out_of_stock_do_not_count_as_days_of_no_demand(tmp_path: Path, mon
     flags = [1] * 60 + [0] * 20 + [1] * 10
     sell(tmp_path / "inventory_signals", {"A": [2 * flag for flag in flags]}, {"A": flags})
     assert (score([stock("A")], tmp_path, monkeypatch)["A"].output or {})["velocity"] == 2.0
+
+
+def test_a_week_out_of_stock_is_neither_a_week_of_no_demand_nor_a_drop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten a day until it ran out, and just restocked: the last week says nothing, and the others say ten."""
+    flags = [1] * 83 + [0] * 7
+    sold = [(9, 11)[n % 2] * flag for n, flag in enumerate(flags)]
+    sell(tmp_path / "inventory_signals", {"A": sold, "B": [0] * 90}, {"A": flags, "B": [0] * 90})
+    found = score([stock("A"), stock("B")], tmp_path, monkeypatch)
+    (one, never) = (found[sku].output or {} for sku in "AB")
+    assert one["velocity"] == pytest.approx(10, abs=0.1)
+    assert (one["v7"], one["z_score"]) == (None, 0)
+    assert one["signal"] in ("stockout_risk", "reorder_now")
+    assert never["velocity"] == 0
+
+
+def test_a_large_order_needs_two_people_though_no_model_explains_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixty exceptions a night are explained; an order over the limit is the money's business all the same (domain 3.7)."""
+    skus = [f"S{n:03}" for n in range(80)]
+    sell(tmp_path / "inventory_signals", {sku: [5] * 90 for sku in skus})
+    found = score([stock(sku, available=0, unit_cost=200) for sku in skus], tmp_path, monkeypatch)
+    rules_of = {sku: {f.rule for f in one.findings} for sku, one in found.items()}
+    assert all("large_orders" in named for named in rules_of.values())
+    cheap = score([stock(sku, available=0, unit_cost=0.5) for sku in skus], tmp_path, monkeypatch)
+    assert not any(f.rule == "large_orders" for one in cheap.values() for f in one.findings)
+
+
+def test_a_day_of_sales_and_a_snapshot_without_a_zone_are_the_shops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, project: Project
+) -> None:
+    """Five in the afternoon in Los Angeles is tomorrow in UTC: the history still ends with the shop's yesterday."""
+    project.edit("brand.yaml", lambda brand: brand.update(timezone="America/Los_Angeles"))
+    monkeypatch.setenv("OVERNIGHT_DATA_DIR", str(tmp_path))
+    sell(tmp_path / "inventory_signals", {"A": [10] * 90})  # to the 22nd
+    evening = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)  # 17:00 on the 23rd there
+    rows = rows_of([stock("A", snapshot_at="2026-11-23T02:00:00"), stock("B", snapshot_at="2026-11-22T16:00:00")])
+    (one, old) = inventory_signals.score(rows, NightFacts("inventory_signals", "2026-11-23", evening))
+    assert (one.output or {})["v7"] == 10
+    assert old.output is None
 
 
 def test_nothing_is_computed_from_a_stale_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from overnight.validation import lexicon, rules
 from overnight.workflow import NightRow, Severity, workflow
-from tests.workflows.good import AD, BODY, BRIEF, CHANGE, COPY, DRAFT, GOOD, META, OUTLINE, TEXTED, TEXTING, found
+from tests.workflows.good import AD, BODY, BRIEF, CHANGE, COPY, DRAFT, GOOD, MAIL, META, OUTLINE, TEXTED, TEXTING, found
 
 FAIL, ESCALATE, WARN, NOTE = Severity.FAIL, Severity.ESCALATE, Severity.WARN, Severity.NOTE
 
@@ -175,7 +175,6 @@ CASES: list[Case] = [
     ("inventory_signals", "", {}, {"narrative": "We have placed an order for it, 12 pieces."}, "nothing_ordered_or_priced", FAIL),
     ("inventory_signals", "", {}, {"question": "<script>x</script> why?"}, "no_markup", FAIL),
     ("inventory_signals", "", {}, {"confidence": 0.2}, "confidence", WARN),
-    ("inventory_signals", "", {"unit_cost": 200}, {}, "large_orders", ESCALATE),
 ]  # fmt: skip
 SMS: list[tuple[dict[str, Any], dict[str, Any], str, Severity]] = [
     ({}, {"sms_text": TEXTED["sms_text"] + " " + "x" * 300}, "sms_size", FAIL),
@@ -183,6 +182,7 @@ SMS: list[tuple[dict[str, Any], dict[str, Any], str, Severity]] = [
     ({"merge_tags": ["name:200"], "max_segments": 1}, {"sms_text": TEXTED["sms_text"] + " {{ name|default:'you' }}"}, "sms_size", FAIL),
     ({}, {"sms_text": "We resole boots. https://fernweh.example/sole Reply STOP to opt out"}, "the_way_out", FAIL),
     ({}, {"sms_text": "Fernweh: we resole boots. https://fernweh.example/sole"}, "the_way_out", FAIL),
+    ({}, {"sms_text": "Fernweh: today we send end-of-season jackets. https://fernweh.example/sole"}, "the_way_out", FAIL),
     ({}, {"sms_text": "Fernweh: we resole boots. https://else.example/sole Reply STOP to opt out"}, "links", FAIL),
     ({}, {"sms_text": "Fernweh: <script>x</script> https://fernweh.example/sole Reply STOP to opt out"}, "no_markup", FAIL),
 ]  # fmt: skip
@@ -304,3 +304,76 @@ def test_a_verbatim_quote_may_fold_white_space_and_nothing_else() -> None:
 def test_numbers_in_addresses_words_and_list_markers_are_no_figures() -> None:
     """Only what the text states."""
     assert rules.numbers("1. First\n2. Second, see https://x.example/2024/a-3 and model X200, 3,5 kg at 30 %") == {"3,5", "30%"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Fits Honda Civic 2015-2024",
+        "Sizes 36/38/40/42",
+        "For the 2026-2027 season",
+        "Seasons 2024/25 and 2025/26",
+        "On 2026-11-23",
+    ],
+)
+def test_years_and_sizes_are_nobodys_telephone_number(text: str) -> None:
+    """A listing that cannot be approved for the years a part fits is a listing less."""
+    assert rules.personal_data(text) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["Call 030 1234567", "+49 (171) 123-4567", "0171/1234567", "Sizes 36/38/40/42, call 0171 1234567"]
+)
+def test_a_telephone_number_is_one(text: str) -> None:
+    """Also beside sizes."""
+    assert len(rules.personal_data(text)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "acts"),
+    [
+        ("Technical data: weight 300 g", False), ("Care data:text follows", False), ("See data:text/html,<b>x", True),
+        ("data:;base64,PHNjcmlwdD4", True), ("javascript:alert(1)", True),
+    ],
+)  # fmt: skip
+def test_a_data_sheet_is_no_data_address(text: str, acts: bool) -> None:
+    """An address has a kind, or none and its comma, right behind the colon."""
+    assert bool(rules.active_markup(text)) is acts
+
+
+@pytest.mark.parametrize(
+    "review",
+    [
+        "The charger caused a fire in our kitchen", "I got a shock when I plugged it in", "It gave my son a shock", "I saw smoke and unplugged it",
+        "The plug was smoking after ten minutes", "It started a small fire", "It gives you an electric shock",
+    ],
+)  # fmt: skip
+def test_what_people_write_of_fire_shock_and_smoke_escalates(review: str) -> None:
+    """Matched in code, whatever the model says (domain 7.7)."""
+    assert lexicon.hits("safety", review)
+
+
+@pytest.mark.parametrize(
+    "review", ["I got a shock when I saw the price", "The fireplace rug is lovely", "A smoky grey, as shown"]
+)
+def test_harmless_words_do_not(review: str) -> None:
+    """Where the neighbouring words give them away."""
+    assert not lexicon.hits("safety", review)
+
+
+def test_entities_of_html_are_letters_and_no_figures() -> None:
+    """&#39; is an apostrophe."""
+    body = MAIL["body_html"].replace("</p>", " It&#39;s here &#8212; at last.</p>", 1)
+    assert "offer_is_the_briefs" not in found("email_sms", {}, {"body_html": body})
+
+
+def test_a_long_headline_shouts_no_more_than_a_short_one() -> None:
+    """Google refuses the mark in both (domain 7.4)."""
+    item = {"platform": "google_pmax"}
+    assert found("ad_variants", item, {"long_headlines": ["A light tent for long walks!"]}).get("punctuation") is FAIL
+
+
+def test_a_tag_that_is_removed_leaves_room_for_another() -> None:
+    """Shopify counts what is there in the end."""
+    tags = [f"tag {n}" for n in range(250)]
+    assert "tags" not in found("shopify_pages", {"tags": tags}, {"tags_remove": tags[:2], "tags_add": ["new"]})

@@ -80,8 +80,10 @@ def _mtok(value: Any) -> Decimal | None:
 
 def batch_cost(facts: VendorFacts, model: str, usage: Usage) -> tuple[Decimal, Decimal]:
     """(batch cost, real-time cost) of one answer in USD."""
-    realtime = price(facts, model).of(usage)
-    return realtime * facts.batch_rate, realtime
+    known = price(facts, model)
+    realtime = known.of(usage)
+    rate = facts.batch_rate if facts.cache_read_rate is None else facts.cache_read_rate
+    return realtime * facts.batch_rate + known.cache_read * usage.cache_read * (rate - facts.batch_rate), realtime
 
 
 def without_cache(facts: VendorFacts, model: str, *, input_tokens: int, output_tokens: int) -> Decimal:

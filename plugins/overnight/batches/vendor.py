@@ -31,6 +31,7 @@ class VendorFacts:
     max_requests: int
     max_bytes: int
     batch_rate: Decimal  # batch price / real-time price
+    cache_read_rate: Decimal | None = None  # the same for tokens read from a cache; None: it is batch_rate
     client_from: str | None = None  # "module:Hook.method" of the official provider's hook, where it has one
     sdk: str | None = None  # the module of the official SDK, imported ahead of its use where a loop must not wait for it
     enqueued_tokens: int | None = None  # a low tier's limit of input tokens waiting at once, a model; brand.yaml overrides it

@@ -71,6 +71,12 @@ def say(conn: Connection, messages: Mapping[int, str]) -> None:
         conn.execute(update(items).where(items.c.id == bindparam("item_id")), chunk)
 
 
+def write_again(conn: Connection, texts: Mapping[int, tuple[Row, str | None]]) -> None:
+    """The texts of rows that come back: by age they may have been removed meanwhile."""
+    for item_id, (given, context) in texts.items():
+        conn.execute(update(items).where(items.c.id == item_id).values(input=given, context=context, texts_removed_at=None))
+
+
 def age(conn: Connection, ids: Iterable[int]) -> None:
     """One more night waited: the order lets these rise."""
     for chunk in transitions.chunks(ids, transitions.CHUNK):

@@ -12,6 +12,7 @@ from overnight.ledger import audit, transitions
 from overnight.ledger.audit import Actor, Entry
 from overnight.ledger.retention_tables import audit_purges
 from overnight.ledger.review_tables import exhibits
+from overnight.ledger.reviews import BY_HAND
 from overnight.ledger.rows import Row
 from overnight.ledger.states import BatchState, ItemState, NightState
 from overnight.ledger.tables import (
@@ -39,6 +40,8 @@ def items_to_clear(conn: Connection, before: datetime, limit: int) -> list[int]:
     query = (
         select(items.c.id)
         .outerjoin(nights, nights.c.id == items.c.night_id)
+        # A failed one that a person is to write is still theirs.
+        .where((items.c.state != ItemState.FAILED) | items.c.bucket.is_distinct_from(BY_HAND))
         .where(items.c.state.in_(OVER), items.c.texts_removed_at.is_(None), items.c.in_doubt.is_(False))
         .where(func.coalesce(nights.c.opened_at, items.c.created_at) < before)
         .where(nights.c.state.is_(None) | (nights.c.state == NightState.CLOSED))

@@ -220,7 +220,8 @@ def _take(
         if version["state"] in queue.WAITING_STATES and version["content_hash"] != found.current.get(key, version["content_hash"])
     ]
     transitions.move(conn, "item", older, ItemState.REJECTED, message=intake.REPLACED, **common)
-    revived = [item["id"] for item in found.revived]
+    revived = [item["id"] for _, item in found.revived]
+    queue.write_again(conn, {item["id"]: (c.input, c.context) for c, item in found.revived})
     held = batches.at_a_vendor(conn, revived)  # what may be at a vendor waits for it in doubt, as before, and is not sent again
     for state, ids in ((ItemState.WAITING, set(revived) - held), (ItemState.CARRIED_OVER, held)):
         doubt = state is ItemState.CARRIED_OVER

@@ -51,7 +51,7 @@ class Intake:
     rejected: list[tuple[Candidate, str]] = field(default_factory=list)
     repeated: list[RowAnswer] = field(default_factory=list)
     known: list[tuple[SourceRow, Mapping[Any, Any]]] = field(default_factory=list)
-    revived: list[Mapping[Any, Any]] = field(default_factory=list)
+    revived: list[tuple[Candidate, Mapping[Any, Any]]] = field(default_factory=list)
     current: dict[str, str] = field(default_factory=dict)
 
 
@@ -100,7 +100,7 @@ def sort(workflow: Workflow, judged: Iterable[Judged], known: Mapping[str, Seque
             if problem:  # its content stands in the ledger already, without what is wrong with it today
                 intake.repeated.append(RowAnswer(row.ref, key, "rejected", problem))
             else:
-                intake.revived.append(same[-1])
+                intake.revived.append((candidate, same[-1]))
                 intake.known.append((row, same[-1]))
         elif same:
             intake.current[candidate.key] = candidate.content_hash

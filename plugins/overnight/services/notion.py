@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from overnight.services import numbers
 from overnight.services.pace import Pace
 from overnight.services.settings import Ambiguous, ServiceError, Settings, of
 
@@ -150,7 +151,7 @@ def plain(value: Body) -> str:  # noqa: PLR0911 - a table of types
     if kind == "date":
         return str((inner or {}).get("start") or "")
     if kind == "number":
-        return "" if inner is None else f"{inner:g}"
+        return "" if inner is None else numbers.written(inner)
     return "" if inner is None else str(inner)
 
 

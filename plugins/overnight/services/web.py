@@ -18,6 +18,7 @@ CONN_ID = "overnight_web"
 USER_AGENT = "OvernightScan/1.0 (competitor scan of an online shop; asks robots.txt)"
 MAX_BYTES = 3_000_000
 MAX_REDIRECTS = 3
+ROBOTS_REDIRECTS = 5
 _TIMEOUT = httpx.Timeout(20.0, connect=10.0)
 
 
@@ -104,13 +105,23 @@ class Web:
         parts = urlsplit(url)
         site = f"{parts.scheme}://{parts.netloc}"
         if site not in self._robots:
-            answer = self._get(f"{site}/robots.txt")
+            answer = self._robots_of(f"{site}/robots.txt")
             if answer.status_code >= 500:
                 raise ServiceError("its robots.txt cannot be read; nothing is read without it")
             # 4xx: there is none, so nothing is forbidden (RFC 9309, 2.3.1.3).
             self._robots[site] = Protego.parse(answer.text) if answer.status_code == 200 else None
         rules = self._robots[site]
         return rules is None or bool(rules.can_fetch(url, self._agent))  # type: ignore[attr-defined]
+
+    def _robots_of(self, url: str) -> httpx.Response:
+        """The answer at the end of its redirects; after five it counts as one that is not there (RFC 9309, 2.3.1.2)."""
+        for _ in range(ROBOTS_REDIRECTS):
+            answer = self._get(url)
+            if not answer.is_redirect:
+                return answer
+            url = urljoin(url, answer.headers.get("location", ""))
+            self._refuse_private(url)
+        return self._get(url)
 
     def _refuse_private(self, url: str) -> None:
         """A queue's row must not make us read the house's own network (behind a proxy, that is the proxy's to keep)."""

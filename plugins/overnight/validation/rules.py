@@ -8,6 +8,8 @@ URL = re.compile(r"https?://[^\s)\]>\"'<]+|(?<=\]\()(?!https?://)[^\s)]+", re.IG
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
 _PHONE = re.compile(r"(?<![\w.])\+?\d[\d ()/-]{7,}\d(?!\w)")
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b|\b\d{1,2}[./]\d{1,2}[./]\d{4}\b")
+_NO_PHONE = re.compile(r"\b(?:19|20)\d\d\s?[-/]\s?(?:(?:19|20)\d\d|\d\d)\b|\b\d{1,3}(?:/\d{1,3}){2,}\b")
+"""Years ("2015-2024") and sizes ("36/38/40/42"): the shape of a telephone number, and nobody's."""
 _DIGIT = re.compile(r"\d")
 _HEADING = re.compile(r"^(#{1,6})\s+\S", re.MULTILINE)
 _NUMBER = re.compile(r"(?<![\w/.-])\d[\d.,]*\s?%?(?![\w/])")
@@ -42,8 +44,10 @@ def _bare(url: str) -> str:
 def personal_data(text: str) -> list[str]:
     """E-mail addresses and phone numbers in a text."""
     emails = [match.group(0) for match in _EMAIL.finditer(text)] if "@" in text else []
+    if not _DIGIT.search(text):
+        return emails
     # A date has the shape of a short phone number.
-    return emails + ([match.group(0) for match in _PHONE.finditer(_DATE.sub(" ", text))] if _DIGIT.search(text) else [])
+    return emails + [match.group(0) for match in _PHONE.finditer(_NO_PHONE.sub(" | ", _DATE.sub(" ", text)))]
 
 
 def heading_levels(markdown: str) -> list[int]:
@@ -106,7 +110,7 @@ def holds_phrase(text: str, phrase: str) -> bool:
 
 _MARKUP = re.compile(
     r"<\s*(?:script|iframe|object|embed|img|svg|link|meta|style|form|input|a|base|video|audio)\b[^>]*>?|\bon\w+\s*=\s*[\"']"
-    r"|(?:javascript|vbscript|data)\s*:\s*[^\s]|!\[[^\]]*\]\(", re.IGNORECASE,
+    r"|(?:javascript|vbscript)\s*:\s*[^\s]|data:(?=[\w.+-]+/|[;,])|!\[[^\]]*\]\(", re.IGNORECASE,
 )  # fmt: skip
 
 

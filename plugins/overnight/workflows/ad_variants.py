@@ -113,7 +113,8 @@ def _alike(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def punctuation(item: AdBrief, answer: AdCopy) -> Iterator[Finding]:
     """What Google calls nonstandard punctuation, and shouting anywhere."""
-    limit, heads = _limits(item), wording.many("headline", [*answer.headlines, *answer.long_headlines])
+    limit = _limits(item)
+    heads = {*wording.many("headline", answer.headlines), *wording.many("long headline", answer.long_headlines)}
     for field, text in _texts(answer).items():
         if field in heads and "!" in text and not limit["exclamation_in_headline"]:
             yield Finding("punctuation", Severity.FAIL, "No exclamation mark in a headline.", field, text)

@@ -6,6 +6,7 @@ Limits with their sources: include/limits/messages.yaml.
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -237,7 +238,7 @@ def offer_is_the_briefs(item: Campaign, answer: Message) -> Iterator[Finding]:
     ]
     if item.offer_ends:
         known += [item.offer_ends.isoformat(), f"{item.offer_ends.day} {item.offer_ends.strftime('%B')} {item.offer_ends.year}"]
-    texts = {name: _HREF.sub("", _TAG.sub(" ", text)) for name, text in _texts(item, answer).items()}
+    texts = {name: unescape(_HREF.sub("", _TAG.sub(" ", text))) for name, text in _texts(item, answer).items()}
     yield from wording.figures(texts, known, severity=Severity.FAIL, rule="offer_is_the_briefs")
     if item.offer and not any(part in " ".join(texts.values()) for part in rules.figures(item.offer) or {""}):
         yield Finding("offer_is_the_briefs", Severity.WARN, "The offer's figure is nowhere in the message.", None, item.offer)
@@ -245,7 +246,7 @@ def offer_is_the_briefs(item: Campaign, answer: Message) -> Iterator[Finding]:
 
 def words(item: Campaign, answer: Message) -> Iterator[Finding]:
     """Claims, spam words, capitals, the brand's own list."""
-    texts = {name: _TAG.sub(" ", text) for name, text in _texts(item, answer).items()}
+    texts = {name: unescape(_TAG.sub(" ", text)) for name, text in _texts(item, answer).items()}
     yield from wording.claims(texts)
     for field, text in texts.items():
         for hit in lexicon.hits("spam", wording.plain(text)):

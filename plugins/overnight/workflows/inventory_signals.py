@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from overnight.validation import limits, wording
+from overnight.validation import wording
 from overnight.workflow import Expectation, Finding, Mode, Review, Severity, Step, Workflow
 from overnight.workflows._fields import Day, Number, QueueRow, Whole
 
@@ -99,15 +99,6 @@ def nothing_ordered_or_priced(item: Anomaly, answer: Explanation) -> Iterator[Fi
         yield Finding("confidence", Severity.WARN, "The model is not sure.", "confidence", f"{answer.confidence:.2f}")
 
 
-def large_orders(item: Anomaly, answer: Explanation) -> Iterator[Finding]:
-    """A suggested order above the limit is for two people."""
-    cost = float(item.numbers.get("suggested_order") or 0) * item.unit_cost
-    if cost > limits.of("inventory")["po_limit_usd"]:
-        yield Finding(
-            "large_orders", Severity.ESCALATE, "The suggested order is over the limit.", "suggested_order", f"${cost:,.0f}"
-        )
-
-
 def _to_explain(item: dict[str, Any], outputs: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
     """Only exceptions, and of those the ones that matter most, are worth a request."""
     scored = outputs["score"]
@@ -123,7 +114,7 @@ WORKFLOW = Workflow(
     item=StockRow,
     answer=Explanation,
     id_field="sku",
-    rules=(figures_are_the_tables, nothing_ordered_or_priced, large_orders),
+    rules=(figures_are_the_tables, nothing_ordered_or_priced),
     expectations=(
         Expectation("ExpectColumnValuesToBeUnique", {"column": "key"}, Severity.FAIL),
         Expectation("ExpectColumnValuesToNotBeNull", {"column": "signal"}, Severity.FAIL),

@@ -157,7 +157,7 @@ def tags(item: Page, answer: PageCopy) -> Iterator[Finding]:
     for tag in answer.tags_remove:
         if tag.casefold() not in known:
             yield Finding("tags", Severity.WARN, "A tag to remove that the product does not have.", "tags_remove", tag)
-    total = len(known | {tag.casefold() for tag in answer.tags_add})
+    total = len((known - {tag.casefold() for tag in answer.tags_remove}) | {tag.casefold() for tag in answer.tags_add})
     if total > _limits()["tags_max"]:
         yield Finding("tags", Severity.FAIL, "Shopify takes 250 tags a product.", "tags_add", f"{total}")
     if any("," in tag for tag in answer.tags_add):

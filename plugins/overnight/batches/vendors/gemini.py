@@ -54,6 +54,7 @@ class GeminiVendor(Vendor):
         max_requests=200_000,  # the vendor names none; the file's size is the limit
         max_bytes=2_000_000_000,
         batch_rate=Decimal("0.5"),
+        cache_read_rate=Decimal(1),  # ai.google.dev/gemini-api/docs/batch-api: "priced the same as for non-batch API traffic"
         sdk="google.genai",
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from overnight.queues import cells
 from overnight.queues.source import Columns, Reading, RowAnswer, Source, Trouble
-from overnight.services import airtable
+from overnight.services import airtable, numbers
 from overnight.services.airtable import Airtable
 from overnight.services.settings import ServiceError
 
@@ -85,4 +85,4 @@ def _text(value: Any) -> str:
         return "|".join(str(part) for part in value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "" if value is None else (f"{value:g}" if isinstance(value, float) else str(value))
+    return "" if value is None else (numbers.written(value) if isinstance(value, float) else str(value))

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
-from overnight.brand import data_dir
+from overnight.brand import brand, data_dir
 from overnight.validation import limits
 from overnight.workflow import Computed, Finding, NightFacts, Severity, StepRow
 
@@ -31,8 +32,9 @@ def score(rows: Sequence[StepRow], facts: NightFacts) -> list[Computed]:
     """Score every SKU of the night. A stale snapshot is no basis for anything: those rows have no good answer."""
     limit = limits.of("inventory")
     catalogue = pd.DataFrame([{"item_id": row.item_id, **row.item} for row in rows])
-    table = scored(catalogue, read_sales(data_dir(facts.workflow)), facts.now, limit)
-    return [_computed(record) for record in _records(table)]
+    now = facts.now.astimezone(ZoneInfo(brand().timezone))  # a day of sales, and a snapshot without a zone, are the shop's
+    table = scored(catalogue, read_sales(data_dir(facts.workflow)), now, limit)
+    return [_computed(record, limit) for record in _records(table)]
 
 
 def read_sales(folder: Path) -> pd.DataFrame:
@@ -51,15 +53,19 @@ def read_sales(folder: Path) -> pd.DataFrame:
 
 
 def scored(catalogue: pd.DataFrame, sales: pd.DataFrame, now: datetime, limit: Mapping[str, Any]) -> pd.DataFrame:
-    """The catalogue with every figure, its signal and severity. Days without a sale in the data count as nought sold."""
+    """The catalogue with every figure, its signal and severity. Days without a sale in the data count as nought sold.
+
+    Args:
+        now: in the shop's zone: the history ends with its yesterday.
+    """
     day = pd.Timestamp(now.date())  # the history ends with the last whole day: yesterday
     daily, in_stock = _daily(catalogue["sku"].astype(str), sales, day, int(limit["history_days"]))
     table = catalogue.copy()
     table["sku"] = table["sku"].astype(str)
     for window in WINDOWS:
-        table[f"v{window}"] = _mean(daily[:, -window:], in_stock[:, -window:])
-    weights = {int(window): float(weight) for window, weight in limit["velocity_weights"].items()}
-    table["velocity"] = sum(table[f"v{window}"] * weight for window, weight in weights.items()) / sum(weights.values())
+        days = in_stock[:, -window:].sum(axis=1)
+        table[f"v{window}"] = np.where(days > 0, _mean(daily[:, -window:], in_stock[:, -window:]), np.nan)
+    table["velocity"] = _velocity(table, {int(window): float(weight) for window, weight in limit["velocity_weights"].items()})
     table["daily_sd"] = _sd(daily, in_stock)
     table["trend"] = np.where(table["v30"] > 0, table["v7"] / table["v30"].replace(0, np.nan), np.nan)
     table["z_score"] = _z(daily, in_stock)
@@ -89,6 +95,14 @@ def _daily(skus: pd.Series, sales: pd.DataFrame, day: pd.Timestamp, days: int) -
     return np.clip(units, 0, None)[order], stocked[order]
 
 
+def _velocity(table: pd.DataFrame, weights: Mapping[int, float]) -> Any:
+    """The windows' weighted mean. One in which the SKU was never in stock says nothing: its weight is the others'."""
+    known = [(table[f"v{window}"].notna().to_numpy(), table[f"v{window}"].fillna(0).to_numpy(), weight)
+             for window, weight in weights.items()]  # fmt: skip
+    weighed = sum(there * weight for there, _, weight in known)
+    return np.divide(sum(pace * weight for _, pace, weight in known), weighed, out=np.zeros(len(table)), where=weighed > 0)
+
+
 def _mean(units: Array, stocked: Array) -> Any:
     days = stocked.sum(axis=1)
     return np.divide((units * stocked).sum(axis=1), days, out=np.zeros(len(units)), where=days > 0)
@@ -105,7 +119,8 @@ def _z(units: Array, stocked: Array) -> Any:
     before, flags = units[:, :-7], stocked[:, :-7]
     error = _sd(before, flags) / np.sqrt(7)
     gap = _mean(units[:, -7:], stocked[:, -7:]) - _mean(before, flags)
-    return np.divide(gap, error, out=np.zeros(len(units)), where=error > 0)
+    sold = stocked[:, -7:].sum(axis=1) > 0  # a week out of stock is no drop in demand
+    return np.divide(gap, error, out=np.zeros(len(units)), where=(error > 0) & sold)
 
 
 def _cover(table: pd.DataFrame, day: pd.Timestamp) -> None:
@@ -123,7 +138,7 @@ def _cover(table: pd.DataFrame, day: pd.Timestamp) -> None:
         soon & (table["days_of_cover"] < 3650), None
     )
     for window in (30, 90):
-        pace = table[f"v{window}"].to_numpy()
+        pace = table[f"v{window}"].fillna(0).to_numpy()
         table[f"supply_{window}"] = np.minimum(np.divide(usable, pace, out=np.full(len(table), FAR), where=pace > 0), FAR)
 
 
@@ -176,7 +191,7 @@ def _signals(table: pd.DataFrame, now: datetime, limit: Mapping[str, Any]) -> No
     active = table["status"] == "active"
     lead = table["lead_time_days"].astype(float)
     moving = table["velocity"] > 0
-    snapshots = pd.to_datetime(table["snapshot_at"], utc=True)
+    snapshots = pd.to_datetime(table["snapshot_at"].map(lambda at: _in_zone(at, now)), utc=True)
     table["stale"] = (pd.Timestamp(now) - snapshots) > timedelta(hours=float(limit["stale_hours"]))
     broken = (table["available"] < 0) | (active & lead.isna()) | (active & ~table["has_history"])
     cover = table["days_of_cover"]
@@ -204,6 +219,11 @@ def _signals(table: pd.DataFrame, now: datetime, limit: Mapping[str, Any]) -> No
     order = rank[(table["signal"] != "healthy") & ~table["stale"]].sort_values(["s", "abc", "r", "sku"]).index
     table["explain"] = False
     table.loc[order[: int(limit["explained"])], "explain"] = True
+
+
+def _in_zone(at: Any, now: datetime) -> pd.Timestamp:
+    read = pd.Timestamp(at)
+    return read.tz_localize(now.tzinfo) if read.tzinfo is None else read
 
 
 _SHOWN = (
@@ -236,7 +256,7 @@ _SHOWN = (
 
 
 def _records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    for record in table[["item_id", "stale", "snapshot_at", *_SHOWN]].to_dict("records"):
+    for record in table[["item_id", "stale", "snapshot_at", "unit_cost", *_SHOWN]].to_dict("records"):
         yield {str(name): _plain(value) for name, value in record.items()}
 
 
@@ -248,7 +268,7 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, np.integer) else value
 
 
-def _computed(record: dict[str, Any]) -> Computed:
+def _computed(record: dict[str, Any], limit: Mapping[str, Any]) -> Computed:
     if record["stale"]:
         said = f"its stock snapshot of {record['snapshot_at']} is older than a day: nothing is computed from it"
         return Computed(record["item_id"], None, error=said, retryable=False)
@@ -256,10 +276,15 @@ def _computed(record: dict[str, Any]) -> Computed:
     output["days_of_cover"] = None if output["days_of_cover"] == FAR else output["days_of_cover"]
     for window in (30, 90):
         output[f"supply_{window}"] = None if output[f"supply_{window}"] == FAR else output[f"supply_{window}"]
-    return Computed(record["item_id"], output, tuple(_findings(record)))
+    return Computed(record["item_id"], output, tuple(_findings(record, limit)))
 
 
-def _findings(record: Mapping[str, Any]) -> Iterator[Finding]:
+def _findings(record: Mapping[str, Any], limit: Mapping[str, Any]) -> Iterator[Finding]:
+    cost = float(record["suggested_order"] or 0) * float(record["unit_cost"] or 0)
+    if cost > limit["po_limit_usd"]:  # here, and not on the model's words: most orders are explained by nobody
+        yield Finding(
+            "large_orders", Severity.ESCALATE, "The suggested order is over the limit.", "suggested_order", f"${cost:,.0f}"
+        )
     if record["severity"] == "critical":
         yield Finding(
             "signals", Severity.ESCALATE, "Stock ends within a week and nothing covers the gap.", "signal", record["stockout_on"]
