@@ -82,8 +82,10 @@ def batch_cost(facts: VendorFacts, model: str, usage: Usage) -> tuple[Decimal, D
     """(batch cost, real-time cost) of one answer in USD."""
     known = price(facts, model)
     realtime = known.of(usage)
-    rate = facts.batch_rate if facts.cache_read_rate is None else facts.cache_read_rate
-    return realtime * facts.batch_rate + known.cache_read * usage.cache_read * (rate - facts.batch_rate), realtime
+    batch = realtime * facts.batch_rate
+    if usage.cache_read and facts.cache_read_rate is not None:
+        batch += known.cache_read * usage.cache_read * (facts.cache_read_rate - facts.batch_rate)
+    return batch, realtime
 
 
 def without_cache(facts: VendorFacts, model: str, *, input_tokens: int, output_tokens: int) -> Decimal:

@@ -101,6 +101,8 @@ def plain(text: str) -> str:
 def injected(texts: Texts) -> Iterator[Finding]:
     """Markup, scripts or a piece of the prompt in a text that has no use for them: somebody's text was taken for an order."""
     for field, text in texts.items():
+        if not text:
+            continue
         if found := rules.active_markup(text):
             yield Finding("no_markup", Severity.FAIL, "Markup that could act when it is shown.", field, found)
         yield from orders({field: text}, "The text")
@@ -113,7 +115,7 @@ def injected(texts: Texts) -> Iterator[Finding]:
 def orders(texts: Texts, whose: str = "The text that was queued") -> Iterator[Finding]:
     """A text gives orders to a machine: whatever came of it, a person looks first."""
     for field, text in texts.items():
-        for hit in lexicon.hits("injection", text)[:1]:
+        for hit in lexicon.hits("injection", text)[:1] if text else ():
             yield Finding("orders_to_a_machine", Severity.ESCALATE, f"{whose}: {hit.why}.", field, hit.found)
 
 
