@@ -204,6 +204,25 @@ def test_what_leaves_the_night_or_the_checklist_changes_no_other_row(
     assert bring_home(sqlite_ledger) == {"approve": 1}
 
 
+def test_a_refusal_in_a_second_workbook_is_on_record_once(sqlite_ledger: Ledger, tmp_path: Path, night: Any) -> None:
+    """A row that somebody deleted comes back in a workbook of its own; what is said there is not said anew at every look."""
+    book = load_workbook(Book(tmp_path / "review").path)
+    book.worksheets[0].delete_rows(2)
+    book.save(Book(tmp_path / "review").path)
+    bring_home(sqlite_ledger)
+    (more,) = (tmp_path / "review").rglob("*(more).xlsx")
+    second = load_workbook(more)
+    at = {cell.value: cell.column for cell in second.worksheets[0][1]}
+    second.worksheets[0].cell(2, at["decision"], "aprove")
+    second.worksheets[0].cell(2, at["reviewer"], "ada")
+    second.save(more)
+    for _ in range(3):
+        assert bring_home(sqlite_ledger) == {"refused": 1}
+    with sqlite_ledger.read() as conn:
+        refused = conn.exec_driver_sql("SELECT count(*) FROM audit_events WHERE verb = 'refuse'").scalar()
+    assert refused == 1
+
+
 def test_all_that_is_ready_is_approved_at_once_only_where_the_policy_allows_it(
     sqlite_ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +239,9 @@ def test_all_that_is_ready_is_approved_at_once_only_where_the_policy_allows_it(
     book.fill(0, decision="approve")  # the row "all that is ready" stands first
     assert bring_home(sqlite_ledger) == {"approve": 2, "rework": 1}
     assert [item["state"] for item in entries(sqlite_ledger, night)] == ["in_review", "rework", "approved", "approved"]
+    monkeypatch.setattr(exhibit, "bulk_allowed", lambda *_: False)  # its quality drifts since
+    assert bring_home(sqlite_ledger) == {}, "what was decided and stands there still is nobody's mistake"
+    assert any("stays approved" in said for said in book.words())
 
 
 @pytest.fixture

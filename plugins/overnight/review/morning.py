@@ -31,6 +31,9 @@ _ALTERED = (
 )
 _TWICE = "This row stands twice, and the two say different things. Delete one of them. Nothing was decided."
 _GONE = "This item went into a later night; decide on it there. Nothing was decided."
+_READY_NO_MORE = (
+    "This row speaks for nothing any more: each item takes a decision of its own now. What was approved by it stays approved."
+)
 _UNKNOWN = "This is not a row of this night. Nothing was decided."
 _WAITS = "No decision yet: it waits for the next morning. Nothing is approved without one."
 
@@ -119,6 +122,9 @@ class Morning:
 
     def _take(self, mark: Mark, entry: Entry | None) -> None:
         kept = self.kept[mark.night_id].get(mark.ref)
+        if entry is None and kept is not None and mark.ref == exhibit.ready_ref(mark.night_id):
+            self.kept_yes[mark.night_id, mark.ref, mark.place] = _READY_NO_MORE  # nothing was asked for that could be refused
+            return
         if entry is None or kept is None:
             self._refuse(mark, _GONE if kept is not None else _UNKNOWN)
             return
