@@ -36,3 +36,9 @@ def test_a_batch_that_succeeded_and_names_no_results_is_looked_at_again() -> Non
     """All of its requests would otherwise count as missing, and be bought again."""
     with pytest.raises(TryLater):
         looked_at("JOB_STATE_SUCCEEDED")
+
+
+def test_a_batch_that_expired_without_results_was_nobodys_try() -> None:
+    """It says so as a whole: its requests count neither as bad answers nor against their items."""
+    assert looked_at("JOB_STATE_EXPIRED").error
+    assert not looked_at("JOB_STATE_CANCELLED").error  # ours to have cancelled

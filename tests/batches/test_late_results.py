@@ -8,7 +8,8 @@ import pytest
 from overnight.batches.errors import Overtaken
 from overnight.batches.vendor import vendor_class
 from overnight.batches.waits import Wait
-from overnight.ledger import batches
+from overnight.ledger import batches, findings
+from overnight.ledger import reviews as reviews_of
 from overnight.ledger.connect import Ledger
 from overnight.ledger.errors import LedgerError
 from overnight.ledger.states import BatchState
@@ -56,6 +57,31 @@ def test_a_late_result_for_a_row_that_was_changed_meanwhile_is_kept_and_moves_no
     later.drain()
     assert finish(later) == {"locked": 2, "staged": 2, "failed": 0, "carried_over": 0}
     assert len(requests_at(connected)) == 2
+
+
+def test_what_a_step_in_code_found_about_an_item_goes_with_it_into_the_night_it_lands_in(
+    ledger: Ledger, queue: Path, connected: Sandbox
+) -> None:
+    """The step is not run again there: an order that takes two people would be one of those the digest speaks for."""
+    queue_file(queue, "review_sentiment", "a.csv", reviews(2))
+    night = opened(ledger)
+    job = night.job(night.planned[0])
+    job.submit(now=night.clock)
+    with ledger.write() as conn:
+        (first, _) = batches.open_items(conn, job.batch)
+        said = {"rule": "large_orders", "severity": "escalate", "field": None, "message": "over the limit", "evidence": None}
+        findings.add(conn, [{"item_id": first, "night_id": night.row()["id"], **said}])
+    job.carry_over_in_doubt(now=night.clock)
+    night.validate()
+    night.export()
+    later = Night(ledger, "review_sentiment", run_id="manual__2", now=night.now)
+    later.check()
+    later.drain()
+    assert finish(later)["staged"] == 2
+    assert connected.creates() == 1
+    with ledger.read() as conn:
+        buckets = {row["id"]: row["bucket"] for row in reviews_of.entries(conn, later.row()["id"])}
+    assert buckets[first] == "safety"
 
 
 def test_a_night_validated_in_the_middle_of_a_landing_buys_nothing_again(

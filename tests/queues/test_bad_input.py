@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from overnight.ledger import overview
+from overnight.ledger import overview, retention
 from overnight.ledger import queue as queue_rows
+from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger
 from overnight.queues import cells
 from tests.conftest import Sandbox
@@ -231,6 +232,9 @@ def test_a_row_that_is_changed_back_is_bought_as_it_stands(waits_over_the_cap: N
         conn.execute(text(cap))
     between = again(night, 2)
     assert dict(versions(between, "r5000"))["Warm 5000"] == "rejected"
+    with between.ledger.write() as conn:  # retention has removed its texts since
+        old = conn.execute(text("SELECT id FROM items WHERE key = 'r5000' AND state = 'rejected'")).scalar_one()
+        retention.clear_items(conn, [old], actor=Actor("system", "retention"), now=between.now)
     queue_file(queue, "review_sentiment", "a.csv", HEADER + first)
     third = again(between, 3)
     assert dict(versions(third, "r5000")) == {"Warm 5000": "locked", "Cold after all": "rejected"}

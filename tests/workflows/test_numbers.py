@@ -146,6 +146,8 @@ def test_a_large_order_needs_two_people_though_no_model_explains_it(tmp_path: Pa
     found = score([stock(sku, available=0, unit_cost=200) for sku in skus], tmp_path, monkeypatch)
     rules_of = {sku: {f.rule for f in one.findings} for sku, one in found.items()}
     assert all("large_orders" in named for named in rules_of.values())
+    gone = score([stock(sku, available=0, unit_cost=200, status="discontinued") for sku in skus], tmp_path, monkeypatch)
+    assert not any(f.rule == "large_orders" for one in gone.values() for f in one.findings)
     cheap = score([stock(sku, available=0, unit_cost=0.5) for sku in skus], tmp_path, monkeypatch)
     assert not any(f.rule == "large_orders" for one in cheap.values() for f in one.findings)
 
@@ -162,6 +164,8 @@ def test_a_day_of_sales_and_a_snapshot_without_a_zone_are_the_shops(
     (one, old) = inventory_signals.score(rows, NightFacts("inventory_signals", "2026-11-23", evening))
     assert (one.output or {})["v7"] == 10
     assert old.output is None
+    twice = rows_of([stock("A", snapshot_at=f"2026-{day}T02:30:00") for day in ("03-08", "11-01")])  # skipped, and there twice
+    assert len(inventory_signals.score(twice, NightFacts("inventory_signals", "2026-11-23", evening))) == 2
 
 
 def test_nothing_is_computed_from_a_stale_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -322,7 +322,18 @@ def test_years_and_sizes_are_nobodys_telephone_number(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Call 030 1234567", "+49 (171) 123-4567", "0171/1234567", "Sizes 36/38/40/42, call 0171 1234567"]
+    "text",
+    [
+        "Call 030 1234567",
+        "+49 (171) 123-4567",
+        "0171/1234567",
+        "Sizes 36/38/40/42, call 0171 1234567",
+        "Tel. 0711 2012-44",
+        "01/23/45/67/89",
+        "0475/12/34/56",
+        "555-2019-2034",
+        "+49 30/123/456 78",
+    ],
 )
 def test_a_telephone_number_is_one(text: str) -> None:
     """Also beside sizes."""
@@ -345,7 +356,8 @@ def test_a_data_sheet_is_no_data_address(text: str, acts: bool) -> None:
     "review",
     [
         "The charger caused a fire in our kitchen", "I got a shock when I plugged it in", "It gave my son a shock", "I saw smoke and unplugged it",
-        "The plug was smoking after ten minutes", "It started a small fire", "It gives you an electric shock",
+        "The plug was smoking after ten minutes", "It started a small fire", "It gives you an electric shock", "It shocked my son",
+        "Caused a small electrical fire", "Smoke started pouring out", "I was given a shock by the plug", "The house fire was its fault",
     ],
 )  # fmt: skip
 def test_what_people_write_of_fire_shock_and_smoke_escalates(review: str) -> None:
@@ -354,8 +366,12 @@ def test_what_people_write_of_fire_shock_and_smoke_escalates(review: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "review", ["I got a shock when I saw the price", "The fireplace rug is lovely", "A smoky grey, as shown"]
-)
+    "review",
+    [
+        "I got a shock when I saw the price", "The fireplace rug is lovely", "A smoky grey, as shown", "I got a shock absorber for it",
+        "Nice to sit by a fire in the evening", "The fire in our fireplace", "Just start Fire TV", "He was smoking when it came",
+    ],
+)  # fmt: skip
 def test_harmless_words_do_not(review: str) -> None:
     """Where the neighbouring words give them away."""
     assert not lexicon.hits("safety", review)

@@ -14,17 +14,7 @@ from sqlalchemy import Connection
 from overnight.alerts import notifier
 from overnight.batches import clients, plan, raw, stops
 from overnight.batches.breaker import Breaker
-from overnight.batches.errors import (
-    AuthFailed,
-    BadRequest,
-    CannotLook,
-    Gone,
-    MaybeAccepted,
-    NotAccepted,
-    Overtaken,
-    TryLater,
-    VendorError,
-)
+from overnight.batches.errors import AuthFailed, CannotLook, MaybeAccepted, NotAccepted, Overtaken, TryLater, VendorError
 from overnight.batches.land import Landing
 from overnight.batches.vendor import Line, Phase, Progress, Receipt, Ticket, vendor_class
 from overnight.batches.waits import Now, Wait, waits
@@ -36,8 +26,6 @@ from overnight.ledger.connect import Ledger
 from overnight.ledger.errors import LedgerError
 from overnight.ledger.states import BatchState, ItemState, NightState, Outcome, Purpose, RequestState
 from overnight.tasks import NightTask
-
-NOT_CANCELLED = "the cancel did not get through"
 
 
 class BatchJob:
@@ -268,24 +256,11 @@ class BatchJob:
         if self.batch["state"] == BatchState.SUBMITTED:
             error = None
             try:
-                asyncio.run(self._cancel())
+                asyncio.run(self.cancel())
             except VendorError as refusal:
                 # The night goes on without it: what is not settled in time is carried over in doubt, never sent again.
-                error = f"{NOT_CANCELLED}: {refusal}"
+                error = f"{stops.NOT_CANCELLED}: {refusal}"
             self._move(BatchState.CANCELLING, now(), cancelled_at=now(), error=error)
-
-    def told_to_stop(self) -> bool:
-        """Whether the vendor has heard that it is to stop; one that did not is told again, for it works on and bills."""
-        if not (self.batch["error"] or "").startswith(NOT_CANCELLED):
-            return True
-        try:
-            asyncio.run(self._cancel())
-        except (BadRequest, Gone):
-            pass  # there is nothing left to stop: the next look says what became of it
-        except VendorError:
-            return False
-        self.note(error=None)
-        return True
 
     @property
     def trouble_said(self) -> bool:
@@ -301,7 +276,8 @@ class BatchJob:
         kept = "It is accepted and will be billed once; its answers stay at the vendor."
         self.alert("cannot_ask", f"{said} {kept} Mend the cause (the key, the address); it is asked again by itself.", now())
 
-    async def _cancel(self) -> None:
+    async def cancel(self) -> None:
+        """Tell the vendor to stop."""
         async with clients.open_vendor(self.batch["vendor"]) as vendor:
             await vendor.cancel(self.batch["vendor_batch_id"])
 

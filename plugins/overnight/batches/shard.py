@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from overnight.batches import chain, repair
+from overnight.batches import chain, repair, stops
 from overnight.batches.errors import VendorError
 from overnight.batches.job import BatchJob
 from overnight.batches.waits import Now, Wait, waits
@@ -86,7 +86,7 @@ class Shard:
             patience = None if job.batch["waits"] else job.task.workflow.patience.total_seconds()
             return Watch(job, job.batch["cutoff_at"], patience)
         if now() < job.settles_by():
-            if job.told_to_stop():
+            if stops.heard(job):
                 return Watch(job, job.settles_by(), None)
             if job.look_once(now=now):
                 return None

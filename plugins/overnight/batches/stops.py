@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
+from overnight.batches.errors import BadRequest, Gone, VendorError
 from overnight.batches.vendor import vendor_class
 from overnight.governance import killswitch
 from overnight.ledger import batches, switches
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from overnight.ledger.batches import Batch
     from overnight.ledger.connect import Ledger
     from overnight.ledger.rows import Row
+
+
+NOT_CANCELLED = "the cancel did not get through"
 
 
 def scopes(batch: Batch) -> tuple[str, ...]:
@@ -42,6 +47,20 @@ def stop(job: BatchJob, *, now: Now) -> None:
         "after the cutoff, for the next night.",
         now(),
     )
+
+
+def heard(job: BatchJob) -> bool:
+    """Whether the vendor has heard that a batch is to stop; one that did not is told again, for it works on and bills."""
+    if not (job.batch["error"] or "").startswith(NOT_CANCELLED):
+        return True
+    try:
+        asyncio.run(job.cancel())
+    except (BadRequest, Gone):
+        pass  # there is nothing left to stop: the next look says what became of it
+    except VendorError:
+        return False
+    job.note(error=None)
+    return True
 
 
 def stuck(job: BatchJob, *, now: Now) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, select, update
 
 from overnight.ledger import transitions
 from overnight.ledger.rows import Row
@@ -51,3 +51,10 @@ def add(conn: Connection, rows: Sequence[Row]) -> None:
     """Findings of a look at the whole night (landing writes its own)."""
     if rows:
         conn.execute(insert(findings), list(rows))
+
+
+def carry(conn: Connection, item_ids: Iterable[int], night_id: int, to: int) -> None:
+    """What a step in code found about items that another night goes on with: it is not worked out there again."""
+    for part in transitions.chunks(item_ids, transitions.CHUNK):
+        its = findings.c.item_id.in_(part) & (findings.c.night_id == night_id) & findings.c.attempt.is_(None)
+        conn.execute(update(findings).where(its).values(night_id=to))

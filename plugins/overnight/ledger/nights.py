@@ -219,7 +219,7 @@ def times_tried(conn: Connection, item_ids: Iterable[int]) -> dict[int, int]:
     tried: set[tuple[int, int]] = set()
     left = night_items.c.outcome.is_(None) | (night_items.c.outcome == Outcome.CARRIED_OVER)
     no_fault = answers.c.state.in_((AnswerState.VALID, AnswerState.CANCELLED, AnswerState.EXPIRED)) | (
-        (answers.c.state == AnswerState.MISSING) & batches.c.error.is_not(None)
+        (answers.c.state == AnswerState.MISSING) & (batches.c.error.is_not(None) | batches.c.cancelled_at.is_not(None))
     )
     asked = (
         select(answers.c.item_id, answers.c.night_id)

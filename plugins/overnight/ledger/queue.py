@@ -13,6 +13,8 @@ from overnight.ledger.rows import Row
 from overnight.ledger.states import ItemState
 from overnight.ledger.tables import items, nights
 
+REPLACED = "replaced: the row was changed before it was locked"
+"""What is said of a version that another took the place of: no text of the row's, and a row may be changed back to it."""
 WAITING_STATES = (ItemState.WAITING, ItemState.CARRIED_OVER, ItemState.REWORK)
 
 

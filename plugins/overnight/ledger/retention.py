@@ -6,10 +6,11 @@ Figures stay: states, counts, costs and hashes, so that the conservation law, th
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, exists, func, insert, null, select, update
+from sqlalchemy import Connection, case, delete, exists, func, insert, null, select, update
 
 from overnight.ledger import audit, transitions
 from overnight.ledger.audit import Actor, Entry
+from overnight.ledger.queue import REPLACED
 from overnight.ledger.retention_tables import audit_purges
 from overnight.ledger.review_tables import exhibits
 from overnight.ledger.reviews import BY_HAND
@@ -61,7 +62,8 @@ def clear_items(conn: Connection, ids: Sequence[int], *, actor: Actor, now: date
             others.c.request_id == requests.c.id, others.c.item_id == items.c.id, items.c.texts_removed_at.is_(None)
         )
         conn.execute(update(items).where(mine).values(
-            input={}, output=null(), context=null(), message=null(), note=null(), texts_removed_at=now
+            input={}, output=null(), context=null(), note=null(), texts_removed_at=now,
+            message=case((items.c.message == REPLACED, items.c.message), else_=null()),
         ))  # fmt: skip
         conn.execute(update(step_items).where(step_items.c.item_id.in_(chunk)).values(input=null(), output=null(), error=null()))
         conn.execute(update(night_items).where(night_items.c.item_id.in_(chunk)).values(reason=null()))

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from overnight.alerts import notifier
 from overnight.clock import utcnow
 from overnight.governance import capacity, launch
-from overnight.ledger import answers, batches, chains, money, nights, queue, transitions
+from overnight.ledger import answers, batches, chains, findings, money, nights, queue, transitions
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
 from overnight.ledger.states import ItemState, NightState, Outcome
@@ -176,8 +176,10 @@ def _adopt(conn: Connection, task: NightTask, night: Night) -> tuple[dict[int, d
     for batch_id in batches.unsettled_before(conn, task.workflow.name, night["id"]):
         batch = batches.get(conn, batch_id)
         given = chains.old_inputs(conn, batch)
-        for item_id in batches.doubtful_items(conn, batch_id):
+        doubtful = batches.doubtful_items(conn, batch_id)
+        for item_id in doubtful:
             late.setdefault(item_id, {})[batch["step"]] = given.get(item_id)
+        findings.carry(conn, doubtful, batch["home_night_id"], night["id"])
         answered |= set(answers.follow(conn, batch, night["id"]))
         batches.note(conn, batch_id, landing_night_id=night["id"])
     return late, sorted(answered & set(late))
@@ -219,7 +221,7 @@ def _take(
         for version in versions
         if version["state"] in queue.WAITING_STATES and version["content_hash"] != found.current.get(key, version["content_hash"])
     ]
-    transitions.move(conn, "item", older, ItemState.REJECTED, message=intake.REPLACED, **common)
+    transitions.move(conn, "item", older, ItemState.REJECTED, message=queue.REPLACED, **common)
     revived = [item["id"] for _, item in found.revived]
     queue.write_again(conn, {item["id"]: (c.input, c.context) for c, item in found.revived})
     held = batches.at_a_vendor(conn, revived)  # what may be at a vendor waits for it in doubt, as before, and is not sent again

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from overnight.ledger.queue import REPLACED
 from overnight.ledger.states import ItemState
 from overnight.queues.source import Columns, RowAnswer, SourceRow
 from overnight.workflow import Workflow
@@ -114,9 +115,6 @@ def sort(workflow: Workflow, judged: Iterable[Judged], known: Mapping[str, Seque
         if key:
             seen.setdefault(key, row.ref)
     return intake
-
-
-REPLACED = "replaced: the row was changed before it was locked"
 
 
 def _was_replaced(item: Mapping[Any, Any]) -> bool:

@@ -34,6 +34,7 @@ _GONE = "This item went into a later night; decide on it there. Nothing was deci
 _READY_NO_MORE = (
     "This row speaks for nothing any more: each item takes a decision of its own now. What was approved by it stays approved."
 )
+_READY_TOO_LATE = "This row speaks for nothing any more: each item takes a decision of its own now. Nothing was decided."
 _UNKNOWN = "This is not a row of this night. Nothing was decided."
 _WAITS = "No decision yet: it waits for the next morning. Nothing is approved without one."
 
@@ -123,7 +124,11 @@ class Morning:
     def _take(self, mark: Mark, entry: Entry | None) -> None:
         kept = self.kept[mark.night_id].get(mark.ref)
         if entry is None and kept is not None and mark.ref == exhibit.ready_ref(mark.night_id):
-            self.kept_yes[mark.night_id, mark.ref, mark.place] = _READY_NO_MORE  # nothing was asked for that could be refused
+            ready = [e for e in self.exhibits[mark.night_id].entries if e.look == BUCKETS["ready"]]
+            if any(e.decision is not None for e in ready):  # it was taken when it stood
+                self.kept_yes[mark.night_id, mark.ref, mark.place] = _READY_NO_MORE
+            else:
+                self._refuse(mark, _READY_TOO_LATE)
             return
         if entry is None or kept is None:
             self._refuse(mark, _GONE if kept is not None else _UNKNOWN)

@@ -8,7 +8,8 @@ URL = re.compile(r"https?://[^\s)\]>\"'<]+|(?<=\]\()(?!https?://)[^\s)]+", re.IG
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
 _PHONE = re.compile(r"(?<![\w.])\+?\d[\d ()/-]{7,}\d(?!\w)")
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b|\b\d{1,2}[./]\d{1,2}[./]\d{4}\b")
-_NO_PHONE = re.compile(r"\b(?:19|20)\d\d\s?[-/]\s?(?:(?:19|20)\d\d|\d\d)\b|\b\d{1,3}(?:/\d{1,3}){2,}\b")
+_YEARS = r"(?:19|20)\d\d ?[-/] ?(?:(?:19|20)\d\d|\d\d)"
+_NO_PHONE = re.compile(rf"{_YEARS}(?:[ ()/-]+{_YEARS})*|[1-9]\d{{0,2}}(?:/\d{{1,3}}){{2,}}")
 """Years ("2015-2024") and sizes ("36/38/40/42"): the shape of a telephone number, and nobody's."""
 _DIGIT = re.compile(r"\d")
 _HEADING = re.compile(r"^(#{1,6})\s+\S", re.MULTILINE)
@@ -47,7 +48,8 @@ def personal_data(text: str) -> list[str]:
     if not _DIGIT.search(text):
         return emails
     # A date has the shape of a short phone number.
-    return emails + [match.group(0) for match in _PHONE.finditer(_NO_PHONE.sub(" | ", _DATE.sub(" ", text)))]
+    numbers = [match.group(0) for match in _PHONE.finditer(_DATE.sub(" ", text))]
+    return emails + [number for number in numbers if not _NO_PHONE.fullmatch(number)]
 
 
 def heading_levels(markdown: str) -> list[int]:

@@ -144,7 +144,8 @@ class GeminiVendor(Vendor):
         file_name = batch.dest.file_name if batch.dest else None
         if state == "JOB_STATE_SUCCEEDED" and not file_name:
             raise TryLater("the batch succeeded and names no file of results yet")
-        failed = f"{state}: {getattr(batch.error, 'code', '')}" if state == "JOB_STATE_FAILED" else None
+        whole = state == "JOB_STATE_FAILED" or (state == "JOB_STATE_EXPIRED" and not file_name)
+        failed = f"{state}: {getattr(batch.error, 'code', '')}" if whole else None
         return Progress(Phase.ENDED, _counts(batch), [file_name] if file_name else [], failed)
 
     async def download(self, vendor_batch_id: str, results: Sequence[str], sink: Callable[[bytes], object]) -> None:

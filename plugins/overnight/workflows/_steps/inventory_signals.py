@@ -222,8 +222,9 @@ def _signals(table: pd.DataFrame, now: datetime, limit: Mapping[str, Any]) -> No
 
 
 def _in_zone(at: Any, now: datetime) -> pd.Timestamp:
+    """An hour that the clocks skip is the next one, and one they have twice the first: no reason to score nothing."""
     read = pd.Timestamp(at)
-    return read.tz_localize(now.tzinfo) if read.tzinfo is None else read
+    return read.tz_localize(now.tzinfo, ambiguous=True, nonexistent="shift_forward") if read.tzinfo is None else read
 
 
 _SHOWN = (
@@ -256,7 +257,7 @@ _SHOWN = (
 
 
 def _records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    for record in table[["item_id", "stale", "snapshot_at", "unit_cost", *_SHOWN]].to_dict("records"):
+    for record in table[["item_id", "stale", "snapshot_at", "unit_cost", "status", *_SHOWN]].to_dict("records"):
         yield {str(name): _plain(value) for name, value in record.items()}
 
 
@@ -281,7 +282,8 @@ def _computed(record: dict[str, Any], limit: Mapping[str, Any]) -> Computed:
 
 def _findings(record: Mapping[str, Any], limit: Mapping[str, Any]) -> Iterator[Finding]:
     cost = float(record["suggested_order"] or 0) * float(record["unit_cost"] or 0)
-    if cost > limit["po_limit_usd"]:  # here, and not on the model's words: most orders are explained by nobody
+    # Here, and not on the model's words: most orders are explained by nobody.
+    if cost > limit["po_limit_usd"] and record["status"] != "discontinued":
         yield Finding(
             "large_orders", Severity.ESCALATE, "The suggested order is over the limit.", "suggested_order", f"${cost:,.0f}"
         )
