@@ -1,8 +1,8 @@
 """Answers landed and judged per second in one process: everything in the ledger, audit rows and cost included.
 
 One process prepares a night whose batch was sent; a fresh one lands it, so that only landing is on its clock and in its memory.
-Beside it, the peer: LLMBatchOperator's own landing of as many answers of the same kind (OpenAI: 50,000, its limit a batch), in a
-fresh process, from a stub that has them ready. Its download is on its clock, as it downloads and writes in one go.
+Beside it, the peer: LLMBatchOperator's own landing of 50,000 answers of the same kind (OpenAI's limit a batch), in a fresh
+process, from a stub that has them ready. Its download is on its clock, as it downloads and writes in one go.
 """
 
 import gzip
@@ -31,7 +31,7 @@ LABEL = {
     "issue_type": "none", "severity": "none", "safety_flag": False, "competitor_mention": None,
     "feature_request": None, "language": "en", "confidence": 0.9,
 }  # fmt: skip
-PEER_COUNTS = {"anthropic": COUNT, "openai": 50_000}
+PEER_COUNTS = {"anthropic": 50_000, "openai": 50_000}  # OpenAI's limit a batch; a rate needs no more
 LEFT_OUT = (
     "The peer validates against the schema and writes one JSONL file; it keeps no raw results, runs no rule over an answer, "
     "writes no cost, no state of an item and no audit row, and ours does all of that in the same time."
