@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from overnight.batches.errors import Overtaken
+from overnight.batches.job import BatchJob
 from overnight.batches.vendor import vendor_class
 from overnight.batches.waits import Wait
 from overnight.ledger import batches, findings
@@ -18,6 +19,21 @@ from tests.conftest import Sandbox
 from tests.support.night import Night, paid_twice, queue_file
 
 
+def given_up(night: Night, job: BatchJob) -> None:
+    """The night goes on without a batch that is still at its vendor."""
+    job.carry_over_in_doubt(now=night.clock)
+    night.validate()
+    night.export()
+
+
+def after(night: Night) -> Night:
+    """The next night, drained: what is out at the vendor lands there."""
+    later = Night(night.ledger, night.workflow, run_id="manual__2", now=night.now)
+    later.check()
+    later.drain()
+    return later
+
+
 def test_a_batch_that_its_vendor_never_settles_is_a_persons_to_give_up(ledger: Ledger, queue: Path, connected: Sandbox) -> None:
     """Its items are held for as long as nobody decides; released, they are bought by the next night, and the log says by whom."""
     queue_file(queue, "review_sentiment", "a.csv", reviews(2))
@@ -26,17 +42,12 @@ def test_a_batch_that_its_vendor_never_settles_is_a_persons_to_give_up(ledger: L
     job.submit(now=night.clock)
     with pytest.raises(LedgerError, match="cannot be released"), ledger.write() as conn:
         batches.release(conn, job.batch["key"], by="Ada", reason="x", now=night.clock())
-    job.carry_over_in_doubt(now=night.clock)
-    night.validate()
-    night.export()
+    given_up(night, job)
     with ledger.write() as conn:
         assert [row["key"] for row in batches.doubts(conn)] == [job.batch["key"]]
         assert batches.release(conn, job.batch["key"], by="Ada", reason="the vendor lost it", now=night.clock()) == 2
         assert batches.doubts(conn) == []
-    later = Night(ledger, "review_sentiment", run_id="manual__2", now=night.now)
-    later.check()
-    later.drain()
-    assert finish(later)["staged"] == 2
+    assert finish(after(night))["staged"] == 2
     assert connected.creates() == 2
 
 
@@ -48,14 +59,9 @@ def test_a_late_result_for_a_row_that_was_changed_meanwhile_is_kept_and_moves_no
     night = opened(sqlite_ledger)
     job = night.job(night.planned[0])
     job.submit(now=night.clock)
-    job.carry_over_in_doubt(now=night.clock)
-    night.validate()
-    night.export()
+    given_up(night, job)
     queue_file(queue, "review_sentiment", "a.csv", reviews(2).replace("number 1.", "number 1 and later I changed my mind."))
-    later = Night(sqlite_ledger, "review_sentiment", run_id="manual__2", now=night.now)
-    later.check()
-    later.drain()
-    assert finish(later) == {"locked": 2, "staged": 2, "failed": 0, "carried_over": 0}
+    assert finish(after(night)) == {"locked": 2, "staged": 2, "failed": 0, "carried_over": 0}
     assert len(requests_at(connected)) == 2
 
 
@@ -71,12 +77,8 @@ def test_what_a_step_in_code_found_about_an_item_goes_with_it_into_the_night_it_
         (first, _) = batches.open_items(conn, job.batch)
         said = {"rule": "large_orders", "severity": "escalate", "field": None, "message": "over the limit", "evidence": None}
         findings.add(conn, [{"item_id": first, "night_id": night.row()["id"], **said}])
-    job.carry_over_in_doubt(now=night.clock)
-    night.validate()
-    night.export()
-    later = Night(ledger, "review_sentiment", run_id="manual__2", now=night.now)
-    later.check()
-    later.drain()
+    given_up(night, job)
+    later = after(night)
     assert finish(later)["staged"] == 2
     assert connected.creates() == 1
     with ledger.read() as conn:
@@ -150,10 +152,10 @@ def test_a_run_that_searched_before_another_sent_frees_nothing_for_sending(
     first._doubt(night.clock())
     late = night.job(night.planned[0])
     night.now += timedelta(minutes=20)  # the quiet time is over
-    first._mine(BatchState.PLANNED, night.clock())
+    first._move_if_mine(BatchState.PLANNED, night.clock())
     first._intend(night.clock())
     with pytest.raises(Overtaken):  # its search found nothing, too; the other's create is on its way
-        late._mine(BatchState.PLANNED, night.clock())
+        late._move_if_mine(BatchState.PLANNED, night.clock())
     assert first._send(night.clock) is None
     assert connected.creates() == 1
     waits = late.submit(now=night.clock)

@@ -119,7 +119,7 @@ class BatchJob:
     def _send(self, now: Now) -> Wait | None:
         try:
             receipt = asyncio.run(self._create())
-        except Overtaken:
+        except Overtaken:  # not one of the refusals below, though nothing was accepted either
             raise
         except MaybeAccepted as lost:
             self._failed(f"the create lost its answer: {lost}", now())
@@ -132,7 +132,7 @@ class BatchJob:
             self.alert("key_refused", self._words(refusal, "It is tried again until the cutoff: mend the key."), now())
             return self._put_off(str(refusal), now(), waits().locked_out)
         except NotAccepted as refusal:
-            self._mine(BatchState.PLANNED, now())
+            self._move_if_mine(BatchState.PLANNED, now())
             self.alert("batch_refused", self._words(refusal, "Its items go to the next night."), now())
             self._give_back(f"{self.batch['vendor']} refused it: {refusal}", now())
             return None
@@ -148,7 +148,7 @@ class BatchJob:
         """Nothing was created: planned again, for later. Each time in a row the pause doubles."""
         pause = min(waits().again * 2 ** min(self.batch["waits"], 10), waits().slowest)
         until = now + timedelta(seconds=max(pause, at_least_s or 0.0))
-        self._mine(BatchState.PLANNED, now, waits=self.batch["waits"] + 1, not_before_at=until)
+        self._move_if_mine(BatchState.PLANNED, now, waits=self.batch["waits"] + 1, not_before_at=until)
         return Wait(until, why)
 
     def _failed(self, reason: str, now: datetime) -> None:
@@ -167,7 +167,7 @@ class BatchJob:
         with self.ledger.read() as conn:
             self._refuse_overtaken(conn)
 
-    def _mine(self, to: BatchState, now: datetime, **columns: Any) -> None:
+    def _move_if_mine(self, to: BatchState, now: datetime, **columns: Any) -> None:
         """Move it as long as nobody else did: a run that comes late would free for sending what another run is sending."""
         with self.ledger.write() as conn:
             batches.hold(conn, self.batch_id)
@@ -202,12 +202,12 @@ class BatchJob:
             return None
         if now() < quiet_at:
             return Wait(quiet_at, f"batch {self.batch['key']} is not there yet, but its create may still be on its way")
-        self._mine(BatchState.PLANNED, now())
+        self._move_if_mine(BatchState.PLANNED, now())
         return None
 
     def _doubt(self, now: datetime) -> None:
         """The quiet time counts from here, not from the intent: an upload of many minutes may lie between that and the create."""
-        self._mine(BatchState.IN_DOUBT, now, doubt_at=now)
+        self._move_if_mine(BatchState.IN_DOUBT, now, doubt_at=now)
 
     async def _search(self) -> Receipt | None:
         with self.ledger.read() as conn:

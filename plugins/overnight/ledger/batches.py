@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from overnight.ledger import audit, bulk, transitions
@@ -268,27 +268,25 @@ def doubtful_items(conn: Connection, batch_id: int) -> list[int]:
 
 def unsettled_items(conn: Connection, night_id: int) -> set[int]:
     """Items of a night whose batch may be, or is, at the vendor and has not landed: nobody may send them again."""
-    query = (
-        select(request_items.c.item_id)
-        .join(requests, requests.c.id == request_items.c.request_id)
-        .join(batches, batches.c.id == requests.c.batch_id)
-        .where(_home == night_id, batches.c.state.in_(_UNSETTLED))
-    )
-    return set(conn.execute(query).scalars())
+    return set(conn.execute(_of_unsettled().where(_home == night_id)).scalars())
 
 
 def at_a_vendor(conn: Connection, item_ids: Iterable[int]) -> set[int]:
     """Those of the items that a batch holds which has not settled, whatever its night."""
     held: set[int] = set()
     for chunk in transitions.chunks(item_ids, transitions.CHUNK):
-        query = (
-            select(request_items.c.item_id)
-            .join(requests, requests.c.id == request_items.c.request_id)
-            .join(batches, batches.c.id == requests.c.batch_id)
-            .where(request_items.c.item_id.in_(chunk), batches.c.state.in_(_UNSETTLED))
-        )
-        held |= set(conn.execute(query).scalars())
+        held |= set(conn.execute(_of_unsettled().where(request_items.c.item_id.in_(chunk))).scalars())
     return held
+
+
+def _of_unsettled() -> Select[Any]:
+    """The items of batches that have not settled."""
+    return (
+        select(request_items.c.item_id)
+        .join(requests, requests.c.id == request_items.c.request_id)
+        .join(batches, batches.c.id == requests.c.batch_id)
+        .where(batches.c.state.in_(_UNSETTLED))
+    )
 
 
 def unsettled_before(conn: Connection, workflow: str, night_id: int) -> list[int]:

@@ -143,8 +143,9 @@ def _send_back(conn: Connection, ids: list[int], decision: Mapping[Any, Any], co
     )
     # One that had failed already has nowhere to move to: it is left to a person where it is.
     failed = [item_id for item_id in spent if item_id not in alone]
-    who = {name: common[name] for name in ("actor", "now")}
-    reviews.leave_to_a_person(conn, decision["workflow"], failed, note=decision["note"], message=words, **who)
+    reviews.leave_to_a_person(
+        conn, decision["workflow"], failed, note=decision["note"], message=words, actor=common["actor"], now=common["now"]
+    )  # fmt: skip
     if spent and decision["item_id"]:
         reviews.reopen(conn, decision["id"], common["now"])
     return len(ids)

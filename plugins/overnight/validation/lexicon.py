@@ -45,7 +45,7 @@ def _any(name: str) -> re.Pattern[str]:
 def hits(name: str, text: str) -> list[Hit]:
     """Every term of the lexicon `name` that stands in `text`, each term once, in the order of the list."""
     found: list[Hit] = []
-    if not _any(name).search(text):
+    if not text or not _any(name).search(text):
         return found
     for pattern, term, group, why in _load(name):
         match = pattern.search(text)

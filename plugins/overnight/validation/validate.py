@@ -50,7 +50,7 @@ def validate(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int
     with ledger.read() as conn:
         night = nights.of_run(conn, workflow.name, task.run_id)
         found = findings.of_night(conn, night["id"])
-        rows, without = _apart(standing.of_night(conn, workflow, night), found)
+        rows, without = _good_and_without(standing.of_night(conn, workflow, night), found)
         past = nights.past_digests(conn, workflow.name, night["id"], since=now - measures.PAST)
         tight = postures.tightened(conn, workflow.name) is not None
     if night["state"] == NightState.LOCKED:
@@ -65,7 +65,9 @@ def validate(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int
         return nights.conservation(conn, night["id"])
 
 
-def _apart(stand: Iterable[Standing], found: Mapping[int, Sequence[Mapping[Any, Any]]]) -> tuple[list[NightRow], list[Standing]]:
+def _good_and_without(
+    stand: Iterable[Standing], found: Mapping[int, Sequence[Mapping[Any, Any]]]
+) -> tuple[list[NightRow], list[Standing]]:
     """The good answers, as the night's rules see them, and what came back without one. What has not come back is in neither."""
     rows, without = [], []
     for one in stand:

@@ -115,7 +115,7 @@ def injected(texts: Texts) -> Iterator[Finding]:
 def orders(texts: Texts, whose: str = "The text that was queued") -> Iterator[Finding]:
     """A text gives orders to a machine: whatever came of it, a person looks first."""
     for field, text in texts.items():
-        for hit in lexicon.hits("injection", text)[:1] if text else ():
+        for hit in lexicon.hits("injection", text)[:1]:
             yield Finding("orders_to_a_machine", Severity.ESCALATE, f"{whose}: {hit.why}.", field, hit.found)
 
 
