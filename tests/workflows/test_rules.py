@@ -138,6 +138,7 @@ CASES: list[Case] = [
     ("email_sms", "", {}, {"subject": "A game-changer for boots"}, "banned_phrases", WARN),
     ("email_sms", "", {}, {"subject": "Call 040 1234 5678 9"}, "personal_data", FAIL),
     ("email_sms", "", {}, {"subject": "@SUM(A1) soles"}, "no_formula", FAIL),
+    ("email_sms", "", {}, {"subject": "-2+3+cmd|' /C calc'!A0"}, "no_formula", FAIL),
     ("returns_triage", "", {}, {"evidence_quote": "zipper broke"}, "quote_is_verbatim", FAIL),
     ("returns_triage", "", {"reason_code": ""}, {"evidence_quote": ""}, "quote_is_verbatim", WARN),
     ("returns_triage", "", {}, {"reason": "price"}, "agrees_with_the_code", FAIL),

@@ -5,7 +5,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from overnight.queues.sources.csv import plain
+from overnight.formulas import escaped
 
 
 def write(
@@ -28,7 +28,7 @@ def write(
 def _cell(value: Any, delimiter: str) -> Any:
     if value is None or isinstance(value, int | float):
         return "" if value is None else value
-    text = plain(str(value))
+    text = escaped(str(value))
     # A tab-delimited template has no quoting that every importer reads: white space is one space there.
     return " ".join(text.split()) if delimiter == "\t" else text
 

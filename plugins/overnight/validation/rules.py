@@ -4,6 +4,8 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from overnight import formulas
+
 URL = re.compile(r"https?://[^\s)\]>\"'<]+|(?<=\]\()(?!https?://)[^\s)]+", re.IGNORECASE)
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
 _PHONE = re.compile(r"(?<![\w.])\+?\d[\d ()/-]{7,}\d(?!\w)")
@@ -122,13 +124,9 @@ def active_markup(text: str) -> str:
     return match.group(0)[:80] if match else ""
 
 
-_FORMULA = re.compile(r"\s*(?:[=@]|[+|-](?=\s*[A-Za-z=@(]))")
-
-
 def formula(text: str) -> str:
     """How a text begins that a spreadsheet would run, or nothing (a negative number is none)."""
-    match = _FORMULA.match(text)
-    return text[:40] if match else ""
+    return text[:40] if formulas.meant(text) else ""
 
 
 _LEAKS = (

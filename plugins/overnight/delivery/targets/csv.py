@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from overnight.delivery.target import Approved, Target
-from overnight.queues.sources.csv import plain
+from overnight.formulas import escaped
 
 
 def make() -> "CsvTarget":
@@ -29,7 +29,7 @@ class CsvTarget(Target):
         for item in items:
             cells = [item.key, *(item.input.get(name) for name in given), *(item.output.get(name) for name in made)]
             cells += [item.decision, item.approver, item.approved_at.isoformat()]
-            writer.writerow([plain(_cell(cell)) if not isinstance(cell, int | float) else cell for cell in cells])
+            writer.writerow([escaped(_cell(cell)) if not isinstance(cell, int | float) else cell for cell in cells])
         return {"items.csv": text.getvalue().encode()}
 
 

@@ -7,23 +7,16 @@ themselves are never changed, moved or deleted.
 import csv
 import io
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from overnight.formulas import escaped
 from overnight.queues import cells
 from overnight.queues.source import Columns, Reading, RowAnswer, Source, SourceRow, Trouble
 
 STATUS = ".status.csv"
 HEADER = ("row", "id", "status", "message", "night")
 MAX_CELL = 10_000_000  # characters; the workflow's own limits say what is too long, this only keeps the parser calm
-_FORMULA = re.compile(
-    r"[=@\t\r]"  # whatever follows
-    r"|[+-](?!\s?[€$£]?\d)"  # a sign and no number: a name, a call
-    # a number, an operator, and something that a spreadsheet would run, ask for or look up
-    r"|[+-]\s?[€$£]?[\d.,\s]*%?\s*(?=[-+*/^&=<>|!(,:;{}@'\"])(?=.*(?:[=|@]|[\w'\"]![\w$]|[^\W\d]\w*\s*\())", re.DOTALL,
-)  # fmt: skip
-"""How a text begins that a spreadsheet may run. "-20 % on all tents" is none: what reviewers approved is delivered as it is."""
 
 
 def make() -> "CsvSource":
@@ -90,13 +83,8 @@ class CsvSource(Source):
         with partial.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(HEADER)
-            writer.writerows([plain(cell) for cell in row] for row in rows)
+            writer.writerows([escaped(cell) for cell in row] for row in rows)
         partial.replace(target)
-
-
-def plain(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula (the leading apostrophe is the spreadsheet's own sign for text)."""
-    return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def _rows(path: Path, columns: Columns) -> Iterator[SourceRow]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from overnight.queues.sources.csv import plain
+from overnight.formulas import escaped
 from overnight.review import table
 from overnight.review.exhibit import Entry, Exhibit
 from overnight.review.surface import Mark, Shown, Surface, SurfaceBroken, Told
@@ -74,7 +74,9 @@ class XlsxSurface(Surface):
             with partial.open("w", encoding="utf-8-sig", newline="") as file:
                 writer = csv.writer(file)
                 writer.writerow((table.REF, table.ITEM, table.SAID))
-                writer.writerows([plain(ref), plain(titles.get(ref, "")), plain(words)] for ref, words in said.items() if words)
+                writer.writerows(
+                    [escaped(ref), escaped(titles.get(ref, "")), escaped(words)] for ref, words in said.items() if words
+                )
             partial.replace(target)
 
     def _said(self, exhibit: Exhibit) -> dict[str, str]:

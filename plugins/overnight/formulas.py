@@ -1,0 +1,22 @@
+"""How a text begins that a spreadsheet would run: what may not be answered, and what is escaped in a file.
+
+"-20 % on all tents" is none: what reviewers approved is delivered as it is.
+"""
+
+import re
+
+# A number, an operator, and something that a spreadsheet would run, ask for or look up.
+_RECKONS = r"[+-]\s?[€$£]?[\d.,\s]*%?\s*(?=[-+*/^&=<>|!(,:;{}@'\"])(?=.*(?:[=|@]|[\w'\"]![\w$]|[^\W\d]\w*\s*\())"
+_RUNS = re.compile(rf"[=@\t\r]|[+-](?!\s?[€$£]?\d)|{_RECKONS}", re.DOTALL)
+_MEANT = re.compile(rf"\s*(?:[=@]|[+|-](?=\s*[A-Za-z=@(])|{_RECKONS})", re.DOTALL)
+
+
+def escaped(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula (the leading apostrophe is the spreadsheet's own sign for text)."""
+    return f"'{cell}" if _RUNS.match(cell) else cell
+
+
+def meant(text: str) -> bool:
+    """Whether a text can only be meant as a formula: blank room before it does not hide it, and a dash before words that no
+    spreadsheet could call is a dash."""
+    return _MEANT.match(text) is not None
