@@ -5,7 +5,7 @@ from airflow.sdk import dag
 from overnight import CollectOperator, DeliverOperator, MeasureOperator, morning
 
 
-@dag(**morning("morning_review", "*/10 8-12 * * *", "0 13 * * *"))
+@dag(**morning("morning_review"))
 def morning_review() -> None:
     """Collect what reviewers decided, deliver what is approved, then measure the nights whose review is over."""
     collect = CollectOperator(task_id="collect")

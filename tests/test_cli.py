@@ -4,17 +4,20 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import Result
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from typer.testing import CliRunner
 
+from overnight.alerts import notifier
 from overnight.cli import app
 from overnight.ledger.connect import Ledger
+from overnight.ledger.tables import nights
 from tests.conftest import PROJECT, Sandbox
-from tests.support.night import Night, queue_file
+from tests.support.night import EVENING, Night, queue_file
 
 
 @pytest.fixture
@@ -136,3 +139,42 @@ def test_the_bill_the_doubts_and_a_release_are_for_ops(sqlite_ledger: Ledger, qu
     shown = overnight(night, "bill").output
     assert "gpt-5-nano" in shown
     assert "budget $10.0000" in shown
+
+
+def test_what_somebody_wrote_is_printed_as_it_stands(night: Night) -> None:
+    """A vendor's words hold square brackets: no colour of ours, and nothing that ends the command."""
+    words = "[/caption] is what it said: [type=decimal_parsing, input_value='five']"
+    with night.ledger.write() as conn:
+        conn.execute(text("UPDATE nights SET model = '[bold]'"))
+    notifier.raise_alert(night.ledger, "k", "check_failed", "review_sentiment", words, now=EVENING)
+    said = overnight(night, "status")
+    assert said.exit_code == 0, said.exception
+    assert words in said.output
+    refused = overnight(night, "release", "[/no]", "--reason", "x", "--by", "Ada")
+    assert (refused.exit_code, "[/no]" in refused.output) == (2, True)
+
+
+def test_the_bill_knows_any_night_by_its_date_or_its_month(sqlite_ledger: Ledger) -> None:
+    """Sixty nights of ten workflows are six days: the first of them is asked for by name."""
+    at = EVENING
+    with sqlite_ledger.write() as conn:
+        for number in range(60):
+            at = EVENING + timedelta(days=number)
+            label = at.date().isoformat()
+            conn.execute(
+                insert(nights).values(
+                    workflow="blog_drafts", night=label, run_id=f"scheduled__{label}", state="closed", timezone="Europe/Berlin",
+                    vendor="a", model="m", surface="page", source="csv", policy_hash="", prompt_version="", cap=1, opened_at=at,
+                    start_at=at, cutoff_at=at, due_at=at,
+                )
+            )  # fmt: skip
+    env = {"AIRFLOW_CONN_OVERNIGHT_LEDGER": f"sqlite://{sqlite_ledger.url.database}", "OVERNIGHT_HOME": "/nonexistent"}
+
+    def bill(*args: str) -> str:
+        return CliRunner().invoke(app, ["bill", *args], env=env).output
+
+    assert "blog_drafts 2026-11-23:" in bill("--night", "2026-11-23")
+    assert bill("--night", "2026-12").count("blog_drafts 2026-12") == 31
+    assert bill().count("blog_drafts 20") == 50
+    assert bill("--night", "2026-09-05", "--workflow", "blog_drafts") == "There is no night 2026-09-05 of blog_drafts.\n"
+    assert "These are the last 50" in CliRunner().invoke(app, ["status"], env=env).output

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from overnight.clock import utcnow
 from overnight.commands import launch, lessons, quality, retention, switches
-from overnight.commands.terminal import fail, ledger, open_unchecked, out
+from overnight.commands.terminal import fail, ledger, marked, open_unchecked, out, stage
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Overnight: what ops asks and does.")
 app.add_typer(lessons.app, name="lessons")
@@ -40,10 +40,12 @@ def status(
         return
     if nights:
         _print_nights(nights)
+        if len(nights) == overview.LAST:
+            out.print(f"These are the last {overview.LAST}; `bill --night 2026-09` shows any, `--workflow` one workflow's.")
     else:
         out.print(f"No night yet in {where}.", soft_wrap=True)
     for alert in loose:
-        out.print(f"[red]{alert['kind']}[/red] {alert['workflow']} {alert['run_id']}: {alert['message']}", soft_wrap=True)
+        marked(alert["kind"], f" {alert['workflow']} {alert['run_id']}: {alert['message']}")
 
 
 def _print_nights(nights: list[dict[str, Any]]) -> None:
@@ -62,7 +64,7 @@ def _print_nights(nights: list[dict[str, Any]]) -> None:
         items = ", ".join(f"{count} {state}" for state, count in sorted(night["items"].items())) or "none"
         out.print(f"{night['workflow']} {night['night']}: {items}")
         for alert in night["alerts"]:
-            out.print(f"  [red]{alert['kind']}[/red] {alert['message']}", soft_wrap=True)
+            marked(f"  {alert['kind']}", f" {alert['message']}")
 
 
 @app.command()
@@ -75,7 +77,7 @@ def verify() -> None:
         problems = verifying.problems(conn)
         nights = overview.list_nights(conn)
     for problem in problems:
-        out.print(f"[red]✗[/red] {problem}", soft_wrap=True)
+        marked("✗", f" {problem}")
     if problems:
         raise typer.Exit(1)
     kept = "every closed night conserved its items" if nights else "there is no night yet"
@@ -126,10 +128,10 @@ def release(
 
 @app.command()
 def bill(
-    night: Annotated[str | None, typer.Option(help="One night's date only.")] = None,
+    night: Annotated[str | None, typer.Option(help="One night's date only, or a month: 2026-09.")] = None,
     workflow: Annotated[str | None, typer.Option(help="One workflow only.")] = None,
 ) -> None:
-    """What each night cost, line by line, beside its budget and what real time would have cost."""
+    """What each night cost, line by line, its budget, and what real time would have cost; the last 50 unless one is named."""
     from overnight.ledger import overview
 
     table = Table(
@@ -147,8 +149,7 @@ def bill(
         "in real time",
     )
     with ledger().read() as conn:
-        nights = [overview.describe(conn, row) for row in overview.list_nights(conn, workflow)]
-    shown = [one for one in nights if night is None or str(one["night"]).startswith(night)]
+        shown = [overview.describe(conn, row) for row in overview.list_nights(conn, workflow, named=night)]
     for one in shown:
         for line in one["bill"]:
             table.add_row(
@@ -156,7 +157,10 @@ def bill(
                 str(line["input_tokens"]), str(line["cache_read_tokens"]), str(line["output_tokens"]),
                 f"${line['cost_usd']:.4f}", f"${line['realtime_cost_usd']:.4f}",
             )  # fmt: skip
-    out.print(table if shown else "No night yet.")
+    if not shown:
+        out.print(" ".join(["There is no night", *filter(None, (night, f"of {workflow}" if workflow else None))]) + ".")
+        return
+    out.print(table)
     for one in shown:
         known = {"budget": one["budget_usd"], "expected": one["estimate_usd"]}
         limits = [f"{name} ${usd:.4f}" for name, usd in known.items() if usd is not None]
@@ -210,7 +214,7 @@ def night(
         tuple(workflow_names()) if workflows == "all" else tuple(name.strip() for name in workflows.split(",") if name.strip())
     )
     raise typer.Exit(
-        rehearsal.run(out, reviews=reviews, stop_after=stop_after, surface=surface, workflows=named or rehearsal.FIRST)
+        rehearsal.run(stage, reviews=reviews, stop_after=stop_after, surface=surface, workflows=named or rehearsal.FIRST)
     )
 
 
@@ -252,7 +256,7 @@ def down() -> None:
     """Stop all that `night` started and remove what it left."""
     from overnight.rehearsal import night as rehearsal
 
-    rehearsal.down(out)
+    rehearsal.down(stage)
 
 
 if __name__ == "__main__":

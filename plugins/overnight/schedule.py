@@ -39,10 +39,13 @@ def nightly(workflow: str) -> dict[str, Any]:
 
 
 def morning(dag_id: str, *crons: str) -> dict[str, Any]:
-    """The arguments of a Dag that is no workflow's night: it runs by these crons, in the brand's zone."""
+    """The arguments of a Dag that is no workflow's night: it runs by these crons, in the brand's zone; without any, all through
+    the review block, every ten minutes and once when it ends."""
+    ends = brand().review_ends
+    block = f"*/10 8-{max(8, ends.hour - (ends.minute == 0))} * * *", f"{ends.minute} {ends.hour} * * *"
     return {
         "dag_id": dag_id,
-        "schedule": MultipleCronTriggerTimetable(*crons, timezone=brand().timezone, run_immediately=timedelta(0)),
+        "schedule": MultipleCronTriggerTimetable(*(crons or block), timezone=brand().timezone, run_immediately=timedelta(0)),
         "catchup": False,
         "max_active_runs": 1,
         "default_args": {**RETRIES, "on_success_callback": task_succeeded},

@@ -276,3 +276,7 @@ def workflow_if_known(name: str) -> Workflow | None:
 def workflow_names() -> list[str]:
     """Every workflow there is."""
     return finder.names("overnight.workflows")
+
+
+SHARED_DAGS = ("audit_digest", "good_morning", "launch_test", "morning_review", "retention", "tonight", "watchdog")
+"""The Dags that serve all workflows."""

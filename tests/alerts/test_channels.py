@@ -212,3 +212,44 @@ def test_a_dead_channel_does_not_hold_up_the_task_that_speaks(ledger: Ledger, ch
     assert heard <= 11, "one, and then two for each new alert"
     channels.send_waiting(ledger, now=NOW)
     assert len(channel.heard) == heard + channels.ENOUGH
+
+
+def test_of_two_services_the_one_that_was_down_is_told_again_and_the_other_is_not(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slack took it, the on-call hook answered 500: that is not told, and nobody at Slack reads it twice."""
+    with listening() as (slack, one), listening() as (oncall, two):
+        connect(monkeypatch, [{"path": f"json://127.0.0.1:{one}/"}, {"path": f"json://127.0.0.1:{two}/hook?token=s3cr3t"}])
+        oncall.status = 500
+        say(ledger)
+        row, sends = only(ledger)
+        assert sends["raised"]["state"] == "failed"
+        assert "s3cr3t" not in json.dumps({**row, **sends["raised"]}, default=str)
+        oncall.status = 200
+        assert channels.send_waiting(ledger, now=NOW) == 1
+        assert (len(slack.heard), len(oncall.heard)) == (1, 2)
+        assert only(ledger)[1]["raised"]["state"] == "sent"
+        say(ledger, severity="critical")  # worse: news for both
+        assert (len(slack.heard), len(oncall.heard)) == (2, 3)
+
+
+def test_a_channel_that_was_down_for_half_a_day_is_told_when_it_is_back(ledger: Ledger, channel: Listener) -> None:
+    """The watchdog tries every five minutes, as often as it takes; after a day it is no news any more."""
+    channel.status = 500
+    say(ledger)
+    for minutes in range(5, 12 * 60, 5):
+        channels.send_waiting(ledger, now=NOW + timedelta(minutes=minutes))
+    channel.status = 200
+    assert channels.send_waiting(ledger, now=NOW + timedelta(hours=12)) == 1
+    assert channels.send_waiting(ledger, now=NOW + timedelta(hours=25)) == 0
+
+
+def test_a_trouble_that_comes_back_days_later_is_told(ledger: Ledger, channel: Listener) -> None:
+    """Its key is the night's, and the night is in review for a week: its return is news, and so is its second end."""
+    later = NOW + timedelta(days=3)
+    key = notifier.night_key("surface_broken", "blog_drafts", "run-1")
+    say(ledger, "surface_broken")
+    notifier.recovered(ledger, key, "It can be read again.", now=NOW)
+    say(ledger, "surface_broken", now=later)
+    notifier.recovered(ledger, key, "It can be read again.", now=later)
+    assert [title.partition(":")[0] for title in channel.titles] == ["ERROR", "Over", "ERROR", "Over"]

@@ -17,7 +17,7 @@ from tests.conftest import Sandbox
 from tests.governance.test_launch import put
 from tests.support.listener import listening
 from tests.support.night import EVENING, Night, sample
-from tests.support.reviewed import NOW
+from tests.support.reviewed import NOW, draft, shown
 
 LOCK = EVENING  # 17:00 in Berlin
 
@@ -120,3 +120,49 @@ def test_the_good_morning_says_what_waits_what_is_wrong_and_how_long_it_takes(
 def test_a_morning_after_no_night_says_so(sqlite_ledger: Ledger) -> None:
     """Silence would look like a mail that got lost."""
     assert message(sqlite_ledger, "", now=datetime(2026, 11, 24, 8, tzinfo=UTC)).startswith("No night ran.")
+
+
+def test_an_older_night_that_does_not_end_hides_no_later_one_that_was_never_opened(ledger: Ledger) -> None:
+    """Its alert is said again at every look; that is no word of tonight."""
+    ran(ledger, LOCK - timedelta(days=1), state="open")
+    watchdog.watch(ledger, now=LOCK - timedelta(hours=20))
+    watchdog.watch(ledger, now=LOCK + timedelta(minutes=16))
+    assert {kind for kind, _, _ in told(ledger)} == {"not_drained", "nothing_ran"}
+
+
+def test_a_night_that_was_caught_up_after_midnight_takes_the_alert_back_and_hides_no_next_evening(ledger: Ledger) -> None:
+    """It is called by its own date, which is the next evening's too."""
+    ran(ledger, LOCK - timedelta(days=1))
+    watchdog.watch(ledger, now=LOCK + timedelta(minutes=16))
+    ran(ledger, LOCK + timedelta(hours=10), run="manual__")
+    watchdog.watch(ledger, now=LOCK + timedelta(hours=11))
+    with ledger.read() as conn:
+        (row,) = alerts.listed(conn)
+    assert row["recovered_at"] is not None
+    watchdog.watch(ledger, now=LOCK + timedelta(days=1, minutes=16))
+    with ledger.read() as conn:
+        assert [row["night"] for row in alerts.listed(conn) if row["recovered_at"] is None] == ["2026-11-24"]
+
+
+def test_one_trouble_does_not_grow_with_every_look(ledger: Ledger) -> None:
+    """A night of looks says it once: the page and the mail stay short."""
+    ran(ledger, LOCK, state="open")
+    for minutes in range(31, 15 * 60, 5):
+        watchdog.watch(ledger, now=LOCK + timedelta(minutes=minutes))
+    ((_, _, words),) = told(ledger)
+    assert words.count("\n") == 0
+    assert "Opened at 17:00" in words
+
+
+def test_what_kept_an_earlier_night_from_opening_is_over_when_a_later_one_is_exported(ledger: Ledger) -> None:
+    """Nobody clears Monday's check any more; another workflow's trouble, and one of a night that is there, stay."""
+    before = NOW - timedelta(days=2)
+    for key, kind, workflow in (
+        ("night:blog_drafts:mon", "check_failed", "blog_drafts"), ("nothing_ran:blog_drafts:2026-11-20", "nothing_ran", "blog_drafts"),
+        ("night:email_sms:mon", "check_failed", "email_sms"), ("tripped:blog_drafts", "tripped", "blog_drafts"),
+    ):  # fmt: skip
+        notifier.raise_alert(ledger, key, kind, workflow, "No key.", run_id="mon", now=before)
+    shown(ledger, "page", [draft(1)])
+    with ledger.read() as conn:
+        open_ = {row["dedupe_key"] for row in alerts.listed(conn) if row["recovered_at"] is None}
+    assert open_ == {"night:email_sms:mon", "tripped:blog_drafts"}

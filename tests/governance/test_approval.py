@@ -75,7 +75,8 @@ def test_a_tier_is_the_highest_of_the_workflows_own_and_of_what_its_findings_rai
         ("T3", "dana", ["Dana Ruiz"], False),  # twice the same person is one person
         ("T3", "dana", ["Emil Sand"], True),
         ("T3", "emil", ["Dana Ruiz"], True),
-        ("T3", "emil", ["Somebody Else"], "One of the two"),
+        ("T3", "emil", ["Somebody Else"], False),  # nobody of the team: only a known person's yes is half of two
+        ("T3", "Somebody Else", ["Dana Ruiz"], "your name is not in it"),
         ("T4", "ada", [], "A rule forbids"),
     ],
 )

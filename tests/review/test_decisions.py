@@ -142,3 +142,14 @@ def test_safety_rows_come_first_and_the_digest_counts_every_review(ledger: Ledge
     assert sum(page["digest"]["overall"].values()) == page["digest"]["reviews"] == 60
     for aspect in page["digest"]["aspects"]:
         assert aspect["positive"] + aspect["neutral"] + aspect["negative"] == aspect["mentions"]
+
+
+def test_a_field_that_is_not_a_reviewers_to_write_is_refused_from_wherever_it_comes(sqlite_ledger: Ledger) -> None:
+    """A form or a call of the API names a figure that code reckoned: nobody approves a made-up date of a stockout."""
+    from overnight.review import verdict
+    from overnight.workflow import workflow
+
+    item = {"output": {"signal": "stockout_risk", "stockout_on": "2026-12-01", "narrative": "It sells.", "question": "Order?"}}
+    written = verdict.Written("edit", reviewer="ada", edits={"stockout_on": "2027-06-01"})
+    with pytest.raises(DecisionRefused, match="stockout on is not yours to change; you may write narrative, question"):
+        verdict.decision(written, item, workflow("inventory_signals"), surface="page")

@@ -27,7 +27,7 @@ def test_every_metric_is_named_and_says_what_the_page_says(sqlite_ledger: Ledger
     preview(sqlite_ledger, "review_sentiment", now=noon)
     with sqlite_ledger.read() as conn:
         found = {one.name: one.value for one in gauges.gauges(conn, now=noon)}
-        look = tonight.look(conn, ["review_sentiment"], now=noon)
+        look = tonight.look(conn, ["review_sentiment"], ["review_sentiment"], now=noon)
     assert found["overnight.review_sentiment.ready"] == look.lines[0].ready == 2
     assert found["overnight.blog_drafts.as_is"] == 0.7
     assert found["overnight.blog_drafts.tightened"] == 0

@@ -10,16 +10,22 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 
+from overnight.alerts import notifier
 from overnight.ledger import audit, nights
 from overnight.ledger.connect import Ledger
+from overnight.ledger.tables import items
 from overnight.queues.preview import preview
+from overnight.ui import gauges
 from overnight.ui.shows.money import money
-from tests.conftest import Sandbox
+from overnight.workflow import SHARED_DAGS, workflow_names
+from tests.conftest import PROJECT, Sandbox
 from tests.support.month import one_night
 from tests.support.night import EVENING, Night, queue_file
 from tests.support.project import Project
-from tests.support.visitors import HOME, Guest, client
+from tests.support.reviewed import NOW, draft, entries, shown
+from tests.support.visitors import HOME, Guest, client, press
 
 HEAD = "review_id,sku,rating,title,body\n"
 PAGES = ("/", "/review", "/nights", "/quality", "/money", "/audit", "/audit/week", "/api")
@@ -318,3 +324,55 @@ def test_the_money_of_workflows_one_may_not_see_is_not_in_the_sum(month: tuple[L
     ledger, now = month
     with ledger.read() as conn:
         assert money(conn, ["email_sms"], 28, now=now).total.cost_usd == 0
+
+
+def test_a_trouble_of_the_mornings_collecting_is_on_tonight_and_in_the_gauges(sqlite_ledger: Ledger) -> None:
+    """Approved work stands still: the first page says so to whoever may see that Dag, and so do the metrics."""
+    notifier.raise_alert(sqlite_ledger, "task:morning_review:deliver:2026-11-24", "delivery_refused", "morning_review",
+                         "The disk is full.", now=EVENING)  # fmt: skip
+    assert "The disk is full." in at(sqlite_ledger, EVENING).get("/").text
+    assert "The disk is full." in at(sqlite_ledger, EVENING).get("/nights").text
+    assert "The disk is full." not in at(sqlite_ledger, EVENING, Guest("eve", reads=False)).get("/").text
+    with sqlite_ledger.read() as conn:
+        assert {one.name: one.value for one in gauges.gauges(conn, now=EVENING)}["overnight.alerts"] == 1
+
+
+def test_the_dags_that_serve_all_workflows_are_named_as_their_files_are() -> None:
+    """Who adds one has its troubles on the pages."""
+    files = {path.stem for path in (PROJECT / "dags").glob("*.py")}
+    assert sorted(files - set(workflow_names())) == list(SHARED_DAGS)
+
+
+@pytest.mark.parametrize("what", ["digest", "by hand"])
+def test_a_review_in_which_only_the_digest_or_a_text_to_write_is_left_stays_on_the_list(sqlite_ledger: Ledger, what: str) -> None:
+    """The listed items are decided; hundreds that the digest speaks for wait, or one that is a person's to write."""
+    buckets = ["ready", "covered", "covered"] if what == "digest" else ["ready"]
+    _, night = shown(sqlite_ledger, "page", [draft(n) for n in range(len(buckets))], buckets=buckets, tiers=["T1"] * len(buckets))
+    first, *_ = entries(sqlite_ledger, night)
+    with sqlite_ledger.write() as conn:
+        if what == "digest":
+            press(
+                conn, night["id"], first["id"], {"output_hash": first["output_hash"], "decision": "approve"}, who="ada", now=NOW
+            )
+        else:
+            conn.execute(update(items).values(state="failed", bucket="by_hand"))
+    browser = at(sqlite_ledger, NOW)
+    (listed,) = browser.get("/api/reviews").json()
+    assert (listed["left"], listed["covered"]) == ((0, 2) if what == "digest" else (1, 0))
+    if what == "digest":
+        place = browser.get(f"/review/{night['id']}/next").headers["location"]
+        assert "The+digest+is+left" in place or "The%20digest%20is%20left" in place
+
+
+def test_one_good_night_is_no_weeks_pace(project: Project, sqlite_ledger: Ledger) -> None:
+    """A pilot of ten on one evening beside a baseline of three a week is ten in that week, not seventy."""
+    from overnight.ui.shows import money as shows
+
+    one_night(sqlite_ledger, 0, as_is=10, edit=0, size=10, usd=Decimal("0.012"))
+    project.write(
+        "baseline.yaml", "workflows:\n  blog_drafts: {outputs_per_week: 3, minutes_each: 180, measured: 'March, four weeks'}\n"
+    )
+    with sqlite_ledger.read() as conn:
+        (line,) = shows.money(conn, ["blog_drafts"], 28, now=EVENING + timedelta(days=1)).lines
+    assert line.worth is not None
+    assert line.worth.multiplier == pytest.approx(10 / 3)

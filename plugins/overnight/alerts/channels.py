@@ -21,9 +21,9 @@ SINCE = timedelta(hours=24)
 """How old a notice may be and still be sent: a channel that is mended tells of today, not of last month."""
 STALE = timedelta(minutes=5)
 """After so long, what somebody began to send is sent again: it died on the way."""
-MOST_TRIES = 24
 ENOUGH = 2
 """Notices a dead channel may refuse before the others wait for the next look."""
+_NOT_TAKEN = "its own words are in Airflow's log; not taken by service "
 _TAGS = {"good_morning": "morning", "audit_digest": "digest"}
 _TYPES = {"critical": "failure", "error": "failure", "warning": "warning", "info": "info"}
 
@@ -38,7 +38,7 @@ def send_waiting(ledger: Ledger, *, now: datetime) -> int:
     if box is None:
         return 0
     with ledger.read() as conn:
-        waiting = alerts.to_send(conn, since=now - SINCE, most_tries=MOST_TRIES, stale=now - STALE)
+        waiting = alerts.to_send(conn, since=now - SINCE, stale=now - STALE)
     taken = refused = 0
     for alert, notice in waiting:
         sent = _send(ledger, box, alert, notice, now=now)
@@ -71,21 +71,35 @@ def _box() -> Any:
 def _send(ledger: Ledger, box: Any, alert: Row, notice: str, *, now: datetime) -> bool | None:
     """Whether it was taken; None: somebody else is at it."""
     with ledger.write() as conn:
+        before = alerts.sends(conn, alert["id"]).get(notice)
         claimed = alerts.claim(conn, alert["id"], notice, stale=now - STALE, now=now)
     if claimed is None:
         return None
     title, body, kind = _words(alert, notice)
     tags = [_TAGS.get(alert["kind"], "alerts"), alert["severity"]]
-    error = None
     try:
-        # None: no service wants this tag, which is how the team set it up.
-        if box.notify(body=body, title=title, notify_type=kind, tag=tags).status.name == "FAILURE":
-            error = "a service did not take it; its own words are in Airflow's log"
+        told = _left(box, before["error"] if before else None).notify(body=body, title=title, notify_type=kind, tag=tags)
+        # No result: no service wants this tag, which is how the team set it up.
+        refused = [one.url_id for one in told if not one]
+        error = f"{_NOT_TAKEN}{', '.join(map(str, refused))}" if refused else None
     except Exception as trouble:
         error = type(trouble).__name__  # its words may hold the service's address, which is a secret
     with ledger.write() as conn:
         alerts.settle(conn, claimed, error=error, now=now)
     return error is None
+
+
+def _left(box: Any, error: str | None) -> Any:
+    """The services that are still to be told: those that took it are not told twice because another one is down."""
+    if error is None or not error.startswith(_NOT_TAKEN):
+        return box
+    import apprise
+
+    refused, left = set(error.removeprefix(_NOT_TAKEN).split(", ")), apprise.Apprise()
+    for service in box:
+        if str(service.url_id()) in refused:
+            left.add(service)
+    return left if len(left) else box  # the connection was changed since: all of them are new
 
 
 def _words(alert: Mapping[str, Any], notice: str) -> tuple[str, str, str]:

@@ -63,10 +63,10 @@ def _late(ledger: Ledger, unfinished: list[Any], now: datetime) -> Iterator[bool
     for night in unfinished:
         where = (night["workflow"], night["night"], night["run_id"])
         if night["state"] == NightState.OPEN and now > night["opened_at"] + DRAIN_WITHIN:
-            minutes = int((now - night["opened_at"]).total_seconds() // 60)
+            at = night["opened_at"].astimezone(ZoneInfo(brand().timezone))
             notifier.night_alert(
                 ledger, "not_drained", *where,
-                f"Opened {minutes} minutes ago, and its queue is not drained: nothing is locked and nothing is bought. Look "
+                f"Opened at {at:%H:%M}, and its queue is not drained: nothing is locked and nothing is bought. Look "
                 "at the run's drain task; clearing it locks the queue as it is then.", now=now,
             )  # fmt: skip
             yield True
@@ -75,21 +75,22 @@ def _late(ledger: Ledger, unfinished: list[Any], now: datetime) -> Iterator[bool
             yield True
 
 
-def _missing(ledger: Ledger, usual: dict[str, set[str]], now: datetime) -> Iterator[bool]:
+def _missing(ledger: Ledger, usual: dict[str, datetime], now: datetime) -> Iterator[bool]:
     """Workflows that have run these days and were not even opened at their last lock."""
     zone = ZoneInfo(brand().timezone)
-    for name, labels in sorted(usual.items()):
+    for name, opened_at in sorted(usual.items()):
         declared = workflow_if_known(name)
         if declared is None:
             continue
         locked_at = first(declared.times.lock, zone, now - timedelta(days=1))
         date = locked_at.astimezone(zone).date().isoformat()
         key = f"nothing_ran:{name}:{date}"
-        if date in labels:
+        if opened_at >= locked_at:  # by hand after midnight, too: that night has another date
             notifier.recovered(ledger, key, f"The night of {date} was opened after all.", now=now)
             continue
         with ledger.read() as conn:
-            told = [row for row in alerts.open_since(conn, name, locked_at) if row["kind"] in NIGHT_DOES_NOT_END]
+            # What an older night still says, at every look, is no word of this one.
+            told = [row for row in alerts.raised_since(conn, name, locked_at) if row["kind"] in NIGHT_DOES_NOT_END]
         if now < locked_at + GRACE or any(row["dedupe_key"] != key for row in told):
             continue  # not yet; or its run said itself what is wrong
         notifier.raise_alert(

@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from overnight.clock import utcnow
-from overnight.commands.terminal import fail, ledger, out
+from overnight.commands.terminal import fail, ledger, marked, out
 
 app = typer.Typer(help="What reviewers taught: proposed rules, and a person's yes or no.", invoke_without_command=True)
 LessonId = Annotated[int, typer.Argument(help="The lesson's number, as `overnight lessons` shows it.")]
@@ -71,8 +71,8 @@ def replay(lesson: LessonId) -> None:
         verdict = replays.replay(ledger(), lesson)
     except (LedgerError, replays.TooFew, Stopped) as refusal:
         fail(str(refusal))
-    out.print(f"[bold]{verdict.says}[/bold]: likeness to the reviewers' own versions {verdict.difference:+.3f} "
-              f"(95 %: {verdict.low:+.3f} to {verdict.high:+.3f}) over {verdict.items} items", soft_wrap=True)  # fmt: skip
+    marked(verdict.says, f": likeness to the reviewers' own versions {verdict.difference:+.3f} "
+           f"(95 %: {verdict.low:+.3f} to {verdict.high:+.3f}) over {verdict.items} items", style="bold")  # fmt: skip
     out.print(
         f"findings without {verdict.findings['without']}, with {verdict.findings['with']}; it cost ${verdict.cost_usd}",
         soft_wrap=True,

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from overnight.clock import utcnow
-from overnight.commands.terminal import fail, ledger, out
+from overnight.commands.terminal import fail, ledger, marked, out
 
 if TYPE_CHECKING:
     from overnight.quality.metrics import Metrics, Report
@@ -45,19 +46,19 @@ def _print(report: Report) -> None:
         table.add_section()
     out.print(table)
     if report.posture is not None:
-        out.print(f"[red]tightened[/red] by {report.posture['by']}: {report.posture['reason']}", soft_wrap=True)
+        marked("tightened", f" by {report.posture['by']}: {report.posture['reason']}")
     for case in report.cases:
         out.print(f"investigation {case['id']} ({case['kind']}): {case['what']}", soft_wrap=True)
 
 
-def _cells(line: Metrics, report: Report) -> list[str]:
+def _cells(line: Metrics, report: Report) -> list[str | Text]:
     verdicts = line.verdicts(report.settings)
 
-    def rate(name: str, value: float | None) -> str:
+    def rate(name: str, value: float | None) -> str | Text:
         if value is None:
             return ""
         shown = f"{value:.0%}"
-        return f"[red]{shown} ({verdicts[name]})[/red]" if verdicts.get(name, "healthy") != "healthy" else shown
+        return Text(f"{shown} ({verdicts[name]})", "red") if verdicts.get(name, "healthy") != "healthy" else shown
 
     low, high = line.sure
     as_is = rate("as_is", line.share("as_is")) + (f" ({low:.0%}-{high:.0%})" if line.decided else "")

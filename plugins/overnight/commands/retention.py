@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from overnight.clock import utcnow
-from overnight.commands.terminal import fail, ledger, out
+from overnight.commands.terminal import fail, ledger, marked, out
 
 Now = Annotated[bool, typer.Option("--now", help="Remove it. Without, only say what would be removed.")]
 ByName = Annotated[str, typer.Option(help="Your name, with --now.")]
@@ -48,7 +48,7 @@ def check_archive(paths: Archives) -> None:
         if purge is not None and (purge["rows"], purge["hash"]) != (rows, last):
             problems.append(f"ends at row #{rows} {last[:12]}, the ledger says #{purge['rows']} {purge['hash'][:12]}")
         for problem in problems:
-            out.print(f"[red]✗[/red] {path.name}: {problem}", soft_wrap=True)
+            marked("✗", f" {path.name}: {problem}")
         if not problems:
             known_words = "as the ledger says" if purge is not None else "this ledger knows nothing of it"
             out.print(f"✓ {path.name}: {rows} rows, ends with {last[:12]}; {known_words}", soft_wrap=True)

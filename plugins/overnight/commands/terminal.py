@@ -10,11 +10,21 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 if TYPE_CHECKING:
     from overnight.ledger.connect import Ledger
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+_width = None if sys.stdout.isatty() else 160
+out = Console(highlight=False, markup=False, width=_width)
+"""What is printed is data, too: a vendor's "[/caption]" in an alert is text, and no markup."""
+stage = Console(highlight=False, width=_width)
+"""For the rehearsal, which prints its own words."""
+
+
+def marked(word: str, rest: str, style: str = "red") -> None:
+    """A line whose first word is coloured."""
+    out.print(Text.assemble((word, style), rest), soft_wrap=True)
 
 
 def ledger() -> Ledger:
@@ -43,5 +53,5 @@ def open_unchecked() -> Ledger:
 
 def fail(message: str) -> NoReturn:
     """Say what is wrong and end with 2."""
-    out.print(f"[red]{message}[/red]", soft_wrap=True)
+    marked(message, "")
     raise typer.Exit(2)

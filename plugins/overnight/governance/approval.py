@@ -44,7 +44,9 @@ def enough(approval: Approval, team: Team, tier: Tier, person: str, earlier: Ite
         if not approver:
             raise NotTheirs(f"This needs the yes of {whose(approval, team, tier)}; yours was not taken. You may send it back.")
         return True
-    others = [name for name in earlier if not team.same(name, person)]
+    if team.find(person) is None:
+        raise NotTheirs("Two people of the team must say yes to this, and your name is not in it; yours was not taken.")
+    others = [name for name in earlier if team.find(name) is not None and not team.same(name, person)]
     if not others:
         return False
     if not approver and not any(team.is_one_of(name, approval.approvers) for name in others):
@@ -67,7 +69,8 @@ def _or(names: list[str]) -> str:
 
 def troubles(approval: Approval, team: Team) -> Iterable[str]:
     """What would leave a due yes to nobody, said at 17:00."""
-    reachable = {approval.default_tier, *approval.raises.values()}
+    # Any workflow's findings may escalate: a text that gives orders to a machine does everywhere.
+    reachable = {approval.default_tier, *approval.raises.values(), BY_SEVERITY[Severity.ESCALATE]}
     for label, names in (("approvers", approval.approvers), ("owners", approval.owners)):
         if unknown := [name for name in names if not team.named([name])]:
             yield f"The policy names {', '.join(unknown)} as {label}, and nobody in team.yaml has that name or role."

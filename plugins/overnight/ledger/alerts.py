@@ -1,6 +1,6 @@
 """Alerts as the ledger keeps them: one row per trouble, however often it shows itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
@@ -38,7 +38,7 @@ def raise_once(conn: Connection, alert: Row, *, actor: Actor, now: datetime) -> 
     if worse or back:
         values |= {"severity": alert["severity"], "kind": alert["kind"], "recovered_at": None, "recovery": None}
         again = update(alert_sends).where(alert_sends.c.alert_id == earlier["id"])
-        conn.execute(again.values(state="waiting", tries=0, at=now))
+        conn.execute(again.values(state="waiting", tries=0, error=None, at=now))
     conn.execute(update(alerts).where(alerts.c.id == earlier["id"]).values(values))
     return worse or back
 
@@ -65,17 +65,20 @@ def open_keys(conn: Connection, prefix: str) -> list[str]:
     return list(conn.execute(query.where(alerts.c.recovered_at.is_(None)).order_by(alerts.c.id)).scalars())
 
 
-def to_send(conn: Connection, *, since: datetime, most_tries: int, stale: datetime) -> list[tuple[Row, str]]:
+def to_send(conn: Connection, *, since: datetime, stale: datetime) -> list[tuple[Row, str]]:
     """Alerts, and recoveries of them, that no channel took yet, oldest first: (alert, "raised" or "recovered").
 
     Args:
+        since: what was last seen, or was over, before this is no news any more.
         stale: what somebody began to send before this has died on the way.
     """
     found: list[tuple[Row, str]] = []
-    for notice, when in ((RAISED, alerts.c.raised_at), (RECOVERED, alerts.c.recovered_at)):
+    for notice, when in ((RAISED, alerts.c.last_seen_at), (RECOVERED, alerts.c.recovered_at)):
         mine = (alert_sends.c.alert_id == alerts.c.id) & (alert_sends.c.notice == notice)
-        open_ = alert_sends.c.id.is_(None) | (alert_sends.c.tries < most_tries) & (
-            alert_sends.c.state.in_(("waiting", "failed")) | (alert_sends.c.state == "sending") & (alert_sends.c.at < stale)
+        open_ = (
+            alert_sends.c.id.is_(None)
+            | alert_sends.c.state.in_(("waiting", "failed"))
+            | (alert_sends.c.state == "sending") & (alert_sends.c.at < stale)
         )
         query = select(alerts).outerjoin(alert_sends, mine).where(when >= since, open_).order_by(alerts.c.id)
         found += [(row, notice) for row in conn.execute(query).mappings()]
@@ -122,18 +125,18 @@ def of_kind(conn: Connection, workflow: str, kind: str, limit: int = 10) -> list
     return list(conn.execute(query.order_by(alerts.c.id.desc()).limit(limit)).mappings())
 
 
-def open_since(conn: Connection, workflow: str, since: datetime) -> list[Row]:
-    """A workflow's troubles since then that are not over."""
-    query = select(alerts).where(alerts.c.workflow == workflow, alerts.c.last_seen_at >= since, alerts.c.recovered_at.is_(None))
+def raised_since(conn: Connection, workflow: str, since: datetime) -> list[Row]:
+    """A workflow's troubles that began since then and are not over."""
+    query = select(alerts).where(alerts.c.workflow == workflow, alerts.c.raised_at >= since, alerts.c.recovered_at.is_(None))
     return list(conn.execute(query.where(alerts.c.severity != "info").order_by(alerts.c.id)).mappings())
 
 
-def without_night(conn: Connection, limit: int = 20) -> list[Row]:
-    """The newest open alerts of no night: a check that failed, a lock at which nothing ran."""
+def without_night(conn: Connection, workflows: Sequence[str] | None = None, limit: int = 20) -> list[Row]:
+    """The newest open alerts of no night (of these workflows and Dags): a check that failed, a lock at which nothing ran."""
     known = select(nights.c.run_id).where(nights.c.workflow == alerts.c.workflow, nights.c.run_id == alerts.c.run_id)
     open_ = (alerts.c.severity != "info", alerts.c.recovered_at.is_(None))
     query = select(alerts).where(~known.exists(), *open_).order_by(alerts.c.id.desc()).limit(limit)
-    return list(conn.execute(query).mappings())
+    return list(conn.execute(query if workflows is None else query.where(alerts.c.workflow.in_(workflows))).mappings())
 
 
 def of_run(conn: Connection, workflow: str, run_id: str) -> list[Row]:

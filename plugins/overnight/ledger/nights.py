@@ -118,18 +118,18 @@ def unfinished(conn: Connection) -> list[Night]:
     return list(conn.execute(select(nights).where(nights.c.state != NightState.CLOSED).order_by(nights.c.id)).mappings())
 
 
-def ran_since(conn: Connection, since: datetime) -> dict[str, set[str]]:
-    """Workflows whose schedule opened nights since then, and that nobody paused: name → the local dates of all their nights."""
+def ran_since(conn: Connection, since: datetime) -> dict[str, datetime]:
+    """Workflows whose schedule opened nights since then, and that nobody paused: name → when their newest night was opened."""
     paused = select(launches.c.workflow).where(launches.c.state == "paused")
-    query = select(nights.c.workflow, nights.c.night, nights.c.run_id)
+    query = select(nights.c.workflow, nights.c.opened_at, nights.c.run_id).order_by(nights.c.opened_at)
     query = query.where(nights.c.opened_at >= since, nights.c.workflow.not_in(paused))
-    dates: dict[str, set[str]] = {}
+    newest: dict[str, datetime] = {}
     usual = set()
-    for name, label, run_id in conn.execute(query):
-        dates.setdefault(name, set()).add(label[:10])
+    for name, opened_at, run_id in conn.execute(query):
+        newest[name] = opened_at
         if run_id.startswith("scheduled__"):
             usual.add(name)
-    return {name: found for name, found in dates.items() if name in usual}
+    return {name: opened_at for name, opened_at in newest.items() if name in usual}
 
 
 def staged_under(conn: Connection, workflow: str, prompt_version: str) -> int:

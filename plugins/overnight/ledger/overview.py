@@ -8,15 +8,22 @@ from typing import Any
 from sqlalchemy import Connection, exists, func, select
 
 from overnight.ledger import alerts
+from overnight.ledger.reviews import BY_HAND
 from overnight.ledger.rows import Row
+from overnight.ledger.states import ItemState
 from overnight.ledger.tables import IN_REVIEW, answers, batches, decisions, items, night_items, nights, requests, steps
 
 _TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens")
 
 
-def list_nights(conn: Connection, workflow: str | None = None, limit: int = 50) -> list[Row]:
-    """Nights, newest first."""
-    query = select(nights).order_by(nights.c.id.desc()).limit(limit)
+LAST = 50
+"""Nights that are listed unless somebody asks for more: five days of ten workflows."""
+
+
+def list_nights(conn: Connection, workflow: str | None = None, *, named: str | None = None) -> list[Row]:
+    """Nights, newest first: the last of them, or all whose name begins so (`2026-09` is a month)."""
+    query = select(nights).order_by(nights.c.id.desc())
+    query = query.where(nights.c.night.startswith(named, autoescape=True)) if named else query.limit(LAST)
     if workflow:
         query = query.where(nights.c.workflow == workflow)
     return list(conn.execute(query).mappings())
@@ -29,9 +36,10 @@ def newest(conn: Connection, workflows: Sequence[str], *, before: int | None = N
 
 
 def in_review(conn: Connection, workflows: Iterable[str], limit: int = 200) -> list[Row]:
-    """Nights of these workflows that were exported and have items in review, oldest due first."""
+    """Nights of these workflows that were exported and have items in review or left to a person, oldest due first."""
     waits = exists().where(items.c.night_id == nights.c.id, IN_REVIEW)
-    query = select(nights).where(nights.c.workflow.in_(list(workflows)), nights.c.exported_at.is_not(None), waits)
+    to_write = exists().where(items.c.night_id == nights.c.id, items.c.state == ItemState.FAILED, items.c.bucket == BY_HAND)
+    query = select(nights).where(nights.c.workflow.in_(list(workflows)), nights.c.exported_at.is_not(None), waits | to_write)
     return list(conn.execute(query.order_by(nights.c.due_at, nights.c.id).limit(limit)).mappings())
 
 

@@ -1,6 +1,6 @@
 """The morning: what is staged for review, and what people decided. A decision is a row; nothing undecided is approved."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -254,6 +254,20 @@ def assents_to(conn: Connection, item: Row) -> list[str]:
     """Who said yes to an item's draft as it is now, in that order."""
     query = select(assents.c.person).where(assents.c.item_id == item["id"], assents.c.output_hash == item["output_hash"])
     return list(conn.execute(query.order_by(assents.c.id)).scalars())
+
+
+def assents_on(conn: Connection, night_ids: Sequence[int], surface: str) -> list[tuple[int, int]]:
+    """(night, item) of the first yeses of these nights that were said on a surface."""
+    query = select(assents.c.night_id, assents.c.item_id).where(assents.c.night_id.in_(night_ids), assents.c.surface == surface)
+    return [(row.night_id, row.item_id) for row in conn.execute(query.distinct().order_by(assents.c.item_id))]
+
+
+def withdraw(conn: Connection, night: Row, item_id: int, surface: str, *, actor: Actor, now: datetime) -> None:
+    """Take back the yeses to an item that were said on a surface and stand there no more."""
+    mine = (assents.c.item_id == item_id) & (assents.c.night_id == night["id"]) & (assents.c.surface == surface)
+    if conn.execute(delete(assents).where(mine)).rowcount:
+        entry = Entry("undo", "item", str(item_id), detail={"decision": "assent", "surface": surface})
+        audit.append(conn, night["workflow"], [entry], actor=actor, now=now)
 
 
 def waiting_for_a_second(conn: Connection, night_id: int) -> dict[int, list[str]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from overnight.ledger import migrate, overview, verify
@@ -64,7 +65,8 @@ def run(
         if surface and surface != "page":
             loop.whole(out, api, env, home, surface)
     except (NotReady, httpx.HTTPError) as trouble:
-        out.print(f"[red]{trouble}[/red]\nThe logs are in {home.logs}. `make down` stops what is running.", soft_wrap=True)
+        out.print(f"[red]{escape(str(trouble))}[/red]", soft_wrap=True)
+        out.print(f"The logs are in {home.logs}. `make down` stops what is running.", soft_wrap=True)
         return 1
     api.trigger("tonight")  # the page Tonight then looks ahead at the next lock; nobody need wait for it
     ledger = Ledger(ledger_url(env))
@@ -192,7 +194,7 @@ def _report(out: Console, ledger: Ledger, runs: dict[str, str], api: AirflowApi,
     if any(night["alerts"] for night in nights):
         out.print("what each alert says: `bin/overnight status`; what to do about it: docs/runbook")
     for problem in problems:
-        out.print(f"[red]{problem}[/red]", soft_wrap=True)
+        out.print(f"[red]{escape(problem)}[/red]", soft_wrap=True)
     for dag_id, run_id in runs.items():
         if (state := api.run_state(dag_id, run_id)) != "success":
             out.print(f"[red]{dag_id}: the run {run_id} is {state}; its task logs say why[/red]", soft_wrap=True)

@@ -33,12 +33,13 @@ class Said:
 
 def decide(
     conn: Connection, night_id: int, item_id: int | None, decision: Row, *, actor: Actor, now: datetime,
-    night: Row | None = None, item: Row | None = None,
+    night: Row | None = None, item: Row | None = None, signed: bool = True,
 ) -> Said:  # fmt: skip
     """Take one decision. A yes that needs a second one is kept.
 
     Args:
         night, item: as they were read a moment ago, by who decides many; what must be fresh is read again under its lock.
+        signed: whether the person's name is their own word, and not that of whoever saved the file last.
 
     Raises:
         DecisionRefused: with the words for the reviewer.
@@ -52,6 +53,9 @@ def decide(
     if decision["decision"] in ("approve", "edit") and item is not None:
         approval = _approval(night["workflow"])
         tier = _tier(conn, item, approval, decision)
+        if tier in approvals.NAMED and not signed:
+            due = approvals.whose(approval, people, tier)
+            raise DecisionRefused(f"This needs {due}: write your name as the reviewer in this row. Nothing was decided.")
         if tier in approvals.NAMED:
             # Held and read anew before anybody's yes is counted: two first yeses at once would be two of one.
             item = reviews.open_to(conn, night, item["id"], decision)
@@ -93,7 +97,9 @@ def _tier(conn: Connection, item: Row, approval: Approval, decision: Row) -> Tie
     """
     if decision["decision"] == "edit" and item["tier"] == "T4":
         found = findings.of_night(conn, item["night_id"], [item["id"]]).get(item["id"], ())
-        return approvals.tier_of(approval, [Finding(row["rule"], _allowed(row["severity"]), row["message"]) for row in found])
+        due = approvals.tier_of(approval, [Finding(row["rule"], _allowed(row["severity"]), row["message"]) for row in found])
+        # A policy may raise a rule's findings to T4, which nobody could approve: their own version is an owner's to make.
+        return due if due != "T4" else "T3" if approval.owners else "T2"
     tier: Tier = item["tier"] or approval.default_tier
     return tier
 

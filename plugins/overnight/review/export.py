@@ -7,9 +7,10 @@ from typing import Any
 from airflow.sdk import BaseOperator
 
 from overnight.alerts import notifier
+from overnight.alerts.kinds import NIGHT_DOES_NOT_END
 from overnight.clock import utcnow
 from overnight.governance import killswitch
-from overnight.ledger import exhibits, nights, transitions
+from overnight.ledger import alerts, exhibits, nights, transitions
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
 from overnight.ledger.states import ItemState, NightState, Outcome
@@ -58,6 +59,11 @@ def export(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int]:
         closed = nights.close(conn, night, **common)
     key = notifier.night_key("not_exported", task.workflow.name, task.run_id)
     notifier.recovered(ledger, key, "The night is exported: reviewers find it.", now=now)
+    with ledger.read() as conn:
+        loose = [row for row in alerts.without_night(conn, [task.workflow.name]) if row["kind"] in NIGHT_DOES_NOT_END]
+    for row in loose:  # of runs that never opened a night, and that nobody clears any more
+        if row["raised_at"] < night["opened_at"]:
+            notifier.recovered(ledger, row["dedupe_key"], f"The later night {night['night']} is exported.", now=now)
     return closed
 
 

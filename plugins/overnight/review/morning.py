@@ -35,6 +35,7 @@ _READY_NO_MORE = (
     "This row speaks for nothing any more: each item takes a decision of its own now. What was approved by it stays approved."
 )
 _READY_TOO_LATE = "This row speaks for nothing any more: each item takes a decision of its own now. Nothing was decided."
+_SPENT = "This row has spoken: an item that is still open takes a decision of its own."
 _UNKNOWN = "This is not a row of this night. Nothing was decided."
 _WAITS = "No decision yet: it waits for the next morning. Nothing is approved without one."
 
@@ -70,6 +71,7 @@ class Morning:
             return Counter()
         self.marks = self._look()
         self.looked = True
+        self._withdraw()
         many = []
         for mark in self._once():
             entry = self.exhibits[mark.night_id].by_ref().get(mark.ref)
@@ -117,6 +119,20 @@ class Morning:
                 for mark in group:
                     self._refuse(mark, _TWICE)
 
+    def _withdraw(self) -> None:
+        """A first yes that no longer stands in its row was taken back: it is no half of a later one."""
+        standing = {(m.night_id, m.ref) for m in self.marks if verdict.word(m.written.decision) == "approve"}
+        seen = {(m.night_id, m.ref) for m in self.marks}
+        with self.ledger.read() as conn:
+            kept = reviews.assents_on(conn, list(self.exhibits), self.name)
+        for night_id, item_id in kept:
+            entry = next((e for e in self.exhibits[night_id].entries if e.item_id == item_id), None)
+            if entry is None or entry.decision is not None or (night_id, entry.ref) not in seen - standing:
+                continue
+            with self.ledger.write() as conn:
+                actor = policies.under(Actor("system", "morning_review"), self.nights[night_id]["workflow"])
+                reviews.withdraw(conn, self.nights[night_id], item_id, self.name, actor=actor, now=self.now)
+
     def _is_decided(self, mark: Mark) -> bool:
         entry = self.exhibits[mark.night_id].by_ref().get(mark.ref)
         return entry is not None and entry.decision is not None
@@ -136,13 +152,17 @@ class Morning:
         if entry.decision is not None:
             self._compare(mark, entry)
             return
+        if (kept["said"] or "").endswith(_SPENT):
+            return  # all that was ready was approved by it: an item that was kept out of it takes a decision of its own
         try:
             if mark.shown_hash is not None and kept["shown_hash"] not in (mark.shown_hash, mark.former_hash):
                 raise DecisionRefused(_ALTERED)
             for item_id, decision in self._decisions(mark, entry):
                 with self.ledger.write() as conn:
                     actor = Actor("human", decision["reviewer"])
-                    said = deciding.decide(conn, mark.night_id, item_id, decision, actor=actor, now=self.now)
+                    said = deciding.decide(
+                        conn, mark.night_id, item_id, decision, actor=actor, now=self.now, signed=mark.written.signed
+                    )  # fmt: skip
                 if not said.decided:
                     self.kept_yes[mark.night_id, mark.ref, mark.place] = f"{said.words[0].upper()}{said.words[1:]}."
         except DecisionRefused as refusal:
@@ -176,7 +196,7 @@ class Morning:
     def _compare(self, mark: Mark, entry: Entry) -> None:
         """A row that was decided already: the same again is fine, something else is not taken."""
         decision = entry.decision or {}
-        if verdict.word(mark.written.decision) != decision["decision"]:
+        if not verdict.says_the_same(mark.written, decision):
             self._refuse(
                 mark,
                 f"It was {_done(decision, self.nights[mark.night_id])} already and went on its way. Your change was not taken.",
@@ -214,7 +234,8 @@ class Morning:
         """An undecided item whose row somebody deleted comes back: only a decision takes it from the review."""
         there = {mark.ref for mark in self.marks if mark.night_id == shows.night_id}
         if any(entry.waits and entry.ref in self.kept[shows.night_id] and entry.ref not in there for entry in shows.entries):
-            shown = self.place.export(shows)
+            # What stood there all the time keeps the hash of what was written there: the item may have moved on since.
+            shown = [one for one in self.place.export(shows) if one.ref not in there]
             with self.ledger.write() as conn:
                 keep(conn, shows, self.name, shown, self.now)
 
@@ -234,7 +255,9 @@ class Morning:
             words = f"{_done(entry.decision, night)}."
             return words[0].upper() + words[1:]
         if entry.ref == exhibit.ready_ref(mark.night_id) and mark.written.touched:
-            return "Every ready item has its decision."
+            ready = [e for e in self.exhibits[mark.night_id].entries if e.waits and e.look == BUCKETS["ready"]]
+            left = sum(e.decision is None for e in ready)
+            return f"{f'{left} ready left to decide.' if left else 'Every ready item has its decision.'} {_SPENT}"
         return _WAITS if final and (entry.waits or entry.item_id is None) else ""
 
 

@@ -4,6 +4,7 @@ Nothing is guessed: an unknown word, a missing reason, an edit beside "approve" 
 """
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ HEAVY_EDIT = 0.30
 
 SAID = {"approve": "approved", "edit": "approved with your edits", "rework": "sent back"}
 _MAX_NOTE = 4_000
+_CELL_ERROR = re.compile(r"#(?:NAME\?|ERROR!|REF!|VALUE!|N/A|DIV/0!|NUM!|NULL!|SPILL!|CALC!)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Written:
     edits: Mapping[str, str] = field(default_factory=dict)  # field → the reviewer's version, where one was written
     checklist: tuple[str, ...] = ()
     trouble: str = ""  # why this surface cannot take it as it stands
+    signed: bool = True  # the name was written in the row; one that a file or a page was last saved by signs no named yes
 
     @property
     def touched(self) -> bool:
@@ -58,6 +61,7 @@ def decision(written: Written, item: Mapping[Any, Any] | None, declared: Workflo
     kind = word(written.decision)
     _refuse(kind, written, item)
     changed = _changed(written, item) if item is not None else {}
+    _refuse_broken(written, changed, declared)
     if kind == "edit" and not changed:
         raise DecisionRefused("No edit found: write your version of at least one text, or choose approve. Nothing was decided.")
     if kind == "approve" and changed:
@@ -94,6 +98,34 @@ def _refuse(kind: str, written: Written, item: Mapping[Any, Any] | None) -> None
         )
     if kind == "edit" and item is None:
         raise DecisionRefused("A digest cannot be edited; approve it or send it back with a note. Nothing was decided.")
+
+
+def _refuse_broken(written: Written, changed: Mapping[str, str], declared: Workflow | None) -> None:
+    """What a spreadsheet made of a text that begins like a formula is nobody's words; and some texts are not a reviewer's."""
+    own = {"note": written.note, **{showing.label(name): text for name, text in changed.items()}}
+    if broken := [name for name, text in own.items() if _CELL_ERROR.fullmatch(showing.clean(text))]:
+        raise DecisionRefused(
+            f"{broken[0][:1].upper()}{broken[0][1:]} is a spreadsheet's error: a text that begins with -, + or = was taken for a "
+            "formula. Put an apostrophe before it, or begin with a letter. Nothing was decided."
+        )
+    allowed = declared.review.editable if declared is not None else ()
+    if strange := [name for name in changed if allowed and name not in allowed]:
+        raise DecisionRefused(
+            f"{showing.label(strange[0])} is not yours to change; you may write {', '.join(map(showing.label, allowed))}. "
+            "Nothing was decided."
+        )
+
+
+def says_the_same(written: Written, decided: Mapping[Any, Any]) -> bool:
+    """Whether a row still says what was taken from it: the word, and the words that go with it."""
+    kind = word(written.decision)
+    if kind != decided["decision"]:
+        return False
+    if kind == "rework":
+        return showing.clean(written.note)[:_MAX_NOTE] == (decided["note"] or "")
+    versions = {name: showing.clean(text) for name, text in written.edits.items() if showing.clean(text)}
+    taken = decided["edited"] or {}
+    return kind != "edit" or all(text == showing.clean(str(taken.get(name, ""))) for name, text in versions.items())
 
 
 def decision_texts(decision: Mapping[Any, Any] | None, item: Mapping[Any, Any]) -> list[tuple[str, list[tuple[str, str]]]]:

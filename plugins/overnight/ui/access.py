@@ -26,7 +26,7 @@ from overnight.ledger.nights import Night
 from overnight.settings import SettingsError
 from overnight.team import team
 from overnight.ui.given import Books
-from overnight.workflow import workflow_names
+from overnight.workflow import SHARED_DAGS, workflow_names
 
 
 class NotLoggedIn(Exception):
@@ -99,6 +99,11 @@ class Visitor:
     def workflows(self) -> list[str]:
         """The workflows they may see."""
         return [name for name in workflow_names() if self.may_read(name)]
+
+    def hears_of(self) -> list[str]:
+        """The workflows they may see, and the Dags that serve all of them (the morning's collecting, the watchdog)."""
+        shared = [name for name in SHARED_DAGS if self.may_read(name)]
+        return [*self.workflows(), *shared]
 
     @property
     def name(self) -> str:

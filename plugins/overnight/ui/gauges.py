@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from overnight.ui.shows import quality, tonight
-from overnight.workflow import workflow_names
+from overnight.workflow import SHARED_DAGS, workflow_names
 
 
 class Gauge(NamedTuple):
@@ -38,7 +38,7 @@ OF_ALL = ("minutes", "pool_minutes", "left_to_decide", "alerts", "switches", "me
 def gauges(conn: Connection, *, now: datetime) -> Iterator[Gauge]:
     """All numbers of now, the same that the pages show."""
     names = workflow_names()
-    look = tonight.look(conn, names, now=now)
+    look = tonight.look(conn, names, [*names, *SHARED_DAGS], now=now)
     for line in look.lines:
         known = line.model_dump(include=set(METRICS))
         yield from _known(line.workflow, known | {"troubles": len(line.troubles)})

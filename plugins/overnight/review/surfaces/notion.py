@@ -5,6 +5,7 @@ of it is there. Reviewers edit the draft where it stands; what they changed is r
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from overnight.review import showing, table
@@ -111,15 +112,13 @@ class NotionSurface(Surface):
         entry = exhibit.by_ref().get(ref)
         written = Written(
             values.get(table.DECISION, ""), values.get(table.REASON, "").replace(";", ","), values.get(table.NOTE, ""),
-            values.get(table.REVIEWER, "").strip() or _last_editor(page),
+            values.get(table.REVIEWER, "").strip() or _last_editor(page), signed=bool(values.get(table.REVIEWER, "").strip()),
         )  # fmt: skip
         ours: str | None = None
         if written.touched and entry is not None and entry.decision is None:
             body = _Body(exhibit, client.blocks(page["id"]))
             found = body.found(entry)
-            written = Written(
-                written.decision, written.reason, written.note, written.reviewer, found.edits, found.ticked, found.trouble
-            )  # fmt: skip
+            written = replace(written, edits=found.edits, checklist=found.ticked, trouble=found.trouble)
             ours = _hash({
                 table.ITEM: values.get(self._title, ""), table.LOOK: values.get(table.LOOK, ""),
                 table.CHECKS: values.get(table.CHECKS, ""), **found.fixed,

@@ -8,6 +8,7 @@ was deleted comes back in `<night> (more).xlsx`.
 import csv
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,11 @@ class XlsxSurface(Surface):
         path = self._path(exhibit).with_suffix(".answers.csv")
         if not path.exists():
             return {}
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return {line[table.REF]: line[table.SAID] for line in csv.DictReader(file)}
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                return {line[table.REF]: line[table.SAID] for line in csv.DictReader(file)}
+        except (KeyError, ValueError, csv.Error):
+            return {}  # saved anew by a spreadsheet, with separators of its own: what we said is said again
 
     def _path(self, exhibit: Exhibit) -> Path:
         return self.folder / exhibit.workflow / f"{exhibit.night}.xlsx"
@@ -181,8 +185,10 @@ def _read(path: Path, exhibit: Exhibit, said: Mapping[str, str]) -> list[Mark]:
     for number, line in enumerate(lines[1:], start=2):
         found = dict(zip(header, line, strict=False))
         found[table.SAID] = said.get(found.get(table.REF, ""), "")
-        if not found.get(table.REVIEWER, "").strip():
+        signed = bool(found.get(table.REVIEWER, "").strip())
+        if not signed:
             found[table.REVIEWER] = person if found.get(table.DECISION, "").strip() else ""
         if any(found.get(c.name, "").strip() for c in shape):
-            marks.append(table.read(exhibit, found, shape, f"{path.stem} row {number}", limit=MAX_CELL))
+            mark = table.read(exhibit, found, shape, f"{path.stem} row {number}", limit=MAX_CELL)
+            marks.append(replace(mark, written=replace(mark.written, signed=signed)))
     return marks

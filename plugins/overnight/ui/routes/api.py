@@ -92,7 +92,7 @@ def me(who: Who) -> Me:
 def get_tonight(who: Who, books: Books, now: Now) -> tonight.Tonight:
     """What will run tonight, what is ready this morning, are the five metrics in range."""
     with books.read() as conn:
-        return tonight.look(conn, who.workflows(), now=now)
+        return tonight.look(conn, who.workflows(), who.hears_of(), now=now)
 
 
 @router.get("/nights")

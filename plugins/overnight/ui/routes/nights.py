@@ -17,7 +17,7 @@ def nights(request: Request, who: Who, books: Books, before: int | None = None) 
     names = who.workflows()
     with books.read() as conn:
         shown = shows.listed(conn, names, before=before)
-        loose = shows.loose_alerts(conn, names) if before is None else []
+        loose = shows.loose_alerts(conn, who.hears_of()) if before is None else []
     return page(request, "nights.html", nights=shown, loose=loose, last=shows.LAST, who=who)
 
 

@@ -65,9 +65,11 @@ def following(
     """To the next open item that nobody else has before them; where none is left, back to the list."""
     with books.read() as conn:
         item_id = review_line.next_open(conn, night["id"], who.name, now=now, after=after)
+        covered = review_line.covered(conn, [night["id"]]).get(night["id"]) if item_id is None else None
     said = said[:SAID_MOST]
     if item_id is None:
-        return _to(request, night, said=said or "Nothing is left to decide here")
+        rest = f"The digest is left: it decides for {covered} more" if covered else "Nothing is left to decide here"
+        return _to(request, night, said=said or rest)
     return _to(request, night, f"/item/{item_id}", said=said)
 
 

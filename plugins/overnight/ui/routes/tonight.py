@@ -20,7 +20,7 @@ router = APIRouter(include_in_schema=False)
 def tonight(request: Request, who: Who, books: Books, now: Now) -> HTMLResponse:
     """What will run tonight, what is ready this morning, are the five metrics in range."""
     with books.read() as conn:
-        shown = shows.look(conn, who.workflows(), now=now)
+        shown = shows.look(conn, who.workflows(), who.hears_of(), now=now)
     return page(request, "tonight.html", shown=shown, who=who)
 
 

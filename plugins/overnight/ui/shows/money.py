@@ -18,6 +18,7 @@ from overnight.ui.shows.shape import Shown, title
 from overnight.workflow import workflow_if_known
 
 PERIODS = (7, 28, 90)
+WEEK = 7
 DAILY = 31
 """Days that a chart shows one by one: nine hundred bars weigh more than the page may."""
 SAVED = ("cache_saved_usd", "packing_saved_usd", "reused_saved_usd")
@@ -106,7 +107,7 @@ def money(conn: Connection, names: Sequence[str], days: int, *, now: datetime) -
     grouped: dict[str, list[Row]] = {}
     for row in rows:
         grouped.setdefault(row["workflow"], []).append(row)
-    lines = [_line(conn, name, grouped[name], entered.get(name)) for name in sorted(grouped)]
+    lines = [_line(conn, name, grouped[name], entered.get(name), now) for name in sorted(grouped)]
     freed = [line.worth.hours_freed for line in lines if line.worth]
     return Money(
         days=days, lines=tuple(lines), total=_total(lines),
@@ -129,14 +130,14 @@ def series(conn: Connection, names: Sequence[str], days: int, *, now: datetime) 
     return found
 
 
-def _line(conn: Connection, name: str, rows: Sequence[Row], baseline: Baseline | None) -> Line:
+def _line(conn: Connection, name: str, rows: Sequence[Row], baseline: Baseline | None, now: datetime) -> Line:
     counts = {key: sum(row[key] for row in rows) for key in ("as_is", "edit", "rework", "staged")}
     approved, decided = counts["as_is"] + counts["edit"], counts["as_is"] + counts["edit"] + counts["rework"]
     usd: dict[str, Decimal | None] = {key: _all(row[key] for row in rows) for key in ("realtime_cost_usd", *SAVED)}
     cost = sum((row["cost_usd"] for row in rows), Decimal(0))
     realtime = usd["realtime_cost_usd"]
-    dates = [date.fromisoformat(row["night"][:10]) for row in rows]
-    span = (max(dates) - min(dates)).days + 1
+    # Until now, and a week at least: nights without a queue are days, too, and one good night is no week's pace.
+    span = max((now.date() - min(date.fromisoformat(row["night"][:10]) for row in rows)).days, WEEK)
     return Line(
         workflow=name, title=title(name), nights=len(rows), outputs=counts["staged"], approved=approved, decided=decided,
         cost_usd=cost, batch_saved_usd=None if realtime is None else realtime - cost, **usd,

@@ -156,8 +156,8 @@ def listed(conn: Connection, names: Sequence[str], *, before: int | None = None)
 
 
 def loose_alerts(conn: Connection, names: Sequence[str]) -> list[Alert]:
-    """What kept a night from being opened."""
-    rows = [row for row in alerts.without_night(conn) if row["workflow"] in names]
+    """What kept a night from being opened, and what troubles the Dags that serve all of them."""
+    rows = alerts.without_night(conn, names)
     return [_alert({**row, "message": f"{title(row['workflow'])}: {row['message']}"}) for row in rows]
 
 

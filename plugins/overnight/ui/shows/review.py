@@ -68,10 +68,10 @@ def waiting(conn: Connection, names: Sequence[str]) -> list[Waiting]:
     return [
         Waiting(
             night_id=night["id"], workflow=night["workflow"], title=title(night["workflow"]), night=night["night"],
-            left=left[night["id"]], covered=covered.get(night["id"], 0),
-            minutes=left[night["id"]] * seconds[night["workflow"]] / 60, test=night["purpose"] == TEST,
+            left=left.get(night["id"], 0), covered=covered.get(night["id"], 0),
+            minutes=left.get(night["id"], 0) * seconds[night["workflow"]] / 60, test=night["purpose"] == TEST,
         )
-        for night in nights if left.get(night["id"])
+        for night in nights if left.get(night["id"]) or covered.get(night["id"])
     ]  # fmt: skip
 
 

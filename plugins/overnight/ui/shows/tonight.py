@@ -92,8 +92,12 @@ class Tonight(Shown):
     ranges: quality.Ranges
 
 
-def look(conn: Connection, names: Sequence[str], *, now: datetime) -> Tonight:
-    """The look of somebody who may see these workflows."""
+def look(conn: Connection, names: Sequence[str], heard: Sequence[str], *, now: datetime) -> Tonight:
+    """The look of somebody who may see these workflows.
+
+    Args:
+        heard: the workflows and Dags whose troubles they may see, where these belong to no night.
+    """
     ahead, newest = previews.of(conn, names), corridor.newest_of_each(conn, names)
     running = [night for night in newest.values() if now <= night["due_at"] or night["state"] != NightState.CLOSED]
     figures = corridor.figures(conn, running)
@@ -118,7 +122,7 @@ def look(conn: Connection, names: Sequence[str], *, now: datetime) -> Tonight:
         stops=tuple(Stop(**{key: row[key] for key in Stop.model_fields}) for row in switches.all_engaged(conn)
                     if _concerns(row["scope"], names)),
         alerts=tuple(
-            f"{title(row['workflow'])}: {row['message']}" for row in alerts.without_night(conn) if row["workflow"] in names
+            f"{title(row['workflow'])}: {row['message']}" for row in alerts.without_night(conn, heard)
         ),
         waiting=tuple(waiting), left=sum(one.left for one in waiting), left_minutes=sum(one.minutes for one in waiting),
         ranges=quality.ranges(conn, names),
