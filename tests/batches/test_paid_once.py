@@ -9,9 +9,10 @@ from overnight import prompts
 from overnight.batches import cost, judge, packing, plan
 from overnight.batches.vendor import Result, Usage, Verdict, vendor_class
 from overnight.batches.waits import Wait
+from overnight.governance import policy as policies
 from overnight.ledger.connect import Ledger
 from overnight.ledger.states import AnswerState
-from overnight.workflow import workflow
+from overnight.workflow import workflow, workflow_names
 from tests.batches.paying import HEADER, allow, at_vendor_done, entries_in, finish, misbehave, opened, requests_at, reviews, spoil
 from tests.conftest import Sandbox
 from tests.support.night import Night, paid_twice, queue_file
@@ -69,16 +70,25 @@ def test_what_may_end_differently_is_asked_again_once_and_a_refusal_is_not(
     assert paid_twice(connected) == []
 
 
+@pytest.mark.parametrize(("most", "asked"), [(None, [1500, 3000]), (2000, [1500, 2000]), (1500, [1500])])
 def test_a_truncated_answer_gets_more_room_the_second_time_up_to_the_policys_ceiling(
-    sqlite_ledger: Ledger, queue: Path, connected: Sandbox, project: Project
+    sqlite_ledger: Ledger, queue: Path, connected: Sandbox, project: Project, most: int | None, asked: list[int]
 ) -> None:
-    """The same limit would cut it off at the same place."""
-    allow(project, max_output_tokens=2000)
+    """The same limit would cut it off at the same place: where the policy gives no more, it is not paid for again. None: as shipped."""
+    if most:
+        allow(project, max_output_tokens=most)
     queue_file(queue, "review_sentiment", "a.csv", reviews(1))
     misbehave(connected, "Soft fabric number 0.", "truncated")
     finish(opened(sqlite_ledger, pack=1))
     limits = [int(body.split('"max_output_tokens": ')[1].split(",")[0]) for _, body in requests_at(connected)]
-    assert limits == [1500, 2000]
+    assert limits == asked
+
+
+def test_every_shipped_policy_leaves_room_for_an_answer_that_was_cut_off() -> None:
+    """A ceiling that is the workflow's own limit would end each of them as failed."""
+    for name in workflow_names():
+        policy = policies.load(name)[0]
+        assert policy.action_scope.max_output_tokens >= 2 * workflow(name).max_output_tokens, name
 
 
 def test_whole_entries_of_a_truncated_pack_are_kept_and_only_the_others_are_asked_again() -> None:

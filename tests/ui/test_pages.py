@@ -368,11 +368,11 @@ def test_one_good_night_is_no_weeks_pace(project: Project, sqlite_ledger: Ledger
     """A pilot of ten on one evening beside a baseline of three a week is ten in that week, not seventy."""
     from overnight.ui.shows import money as shows
 
-    one_night(sqlite_ledger, 0, as_is=10, edit=0, size=10, usd=Decimal("0.012"))
+    over, _ = one_night(sqlite_ledger, 0, as_is=10, edit=0, size=10, usd=Decimal("0.012"))
     project.write(
         "baseline.yaml", "workflows:\n  blog_drafts: {outputs_per_week: 3, minutes_each: 180, measured: 'March, four weeks'}\n"
     )
     with sqlite_ledger.read() as conn:
-        (line,) = shows.money(conn, ["blog_drafts"], 28, now=EVENING + timedelta(days=1)).lines
+        (line,) = shows.money(conn, ["blog_drafts"], 28, now=over + timedelta(days=1)).lines
     assert line.worth is not None
     assert line.worth.multiplier == pytest.approx(10 / 3)

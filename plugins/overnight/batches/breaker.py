@@ -6,6 +6,8 @@ its failure opens it again.
 
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from overnight.batches.waits import waits
 from overnight.ledger import breakers
 from overnight.ledger.audit import Actor
@@ -27,6 +29,18 @@ class Breaker:
             row = breakers.get(conn, self.vendor, self.model)
         until: datetime | None = row["open_until"] if row is not None else None
         return until if until is not None and now < until else None
+
+    def probe(self, conn: Connection, now: datetime) -> datetime | None:
+        """Under the breaker's lock: be the one batch that tries a model in time; else until when another's try is waited for."""
+        row = breakers.get(conn, self.vendor, self.model)
+        until: datetime | None = row["open_until"] if row is not None else None
+        if row is None or until is None or now < until:
+            return until
+        breakers.write(
+            conn, self.vendor, self.model, failures=row["failures"], open_until=now + waits().delta("breaker"),
+            reason=row["reason"], workflow=self.workflow, actor=self.actor, now=now,
+        )  # fmt: skip
+        return None
 
     def failed(self, reason: str, now: datetime) -> bool:
         """One more failure; returns whether this one opened it."""

@@ -1,6 +1,7 @@
 """What can go wrong at a vendor, split by the one question that matters first: have we paid yet?"""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,6 +17,10 @@ class NotAccepted(VendorError):
 
 class AuthFailed(NotAccepted):
     """The key was refused (401, 403)."""
+
+
+class NoCredit(AuthFailed):
+    """The account behind the key has no money left (a 400 at Anthropic and OpenAI): nothing is wrong with what we sent."""
 
 
 class BadRequest(NotAccepted):
@@ -46,6 +51,7 @@ class CannotLook(VendorError):
     """The vendor could not be searched. "Cannot look" is not "not there"."""
 
 
+_NO_CREDIT = re.compile(r"credit balance|billing_(?:hard_)?limit|billing hard limit|insufficient_quota", re.IGNORECASE)
 _UNCONNECTED = {"ConnectError", "ConnectTimeout", "PoolTimeout"}
 _AUTH, _GONE, _BUSY, _OPEN = {401, 403}, {404, 410}, {429}, {408, 409}
 
@@ -62,14 +68,20 @@ def classify(error: BaseException) -> VendorError:
             return TryLater(f"no connection to the vendor ({name})")
         return MaybeAccepted(f"the answer was lost ({name})")
     text = f"HTTP {status} {name}: {_message(error)}"
-    if status in _AUTH:
-        return AuthFailed(text)
-    if status in _GONE:
-        return Gone(text)
     if status in _BUSY:
         return TryLater(text, retry_after(error))
+    if _NO_CREDIT.search(_said(error)):
+        return NoCredit(f"{text}; the account has no credit left: add some at the vendor")
+    return _by_status(status)(text)
+
+
+def _by_status(status: int) -> type[VendorError]:
+    if status in _AUTH:
+        return AuthFailed
+    if status in _GONE:
+        return Gone
     # 408 and 409 leave open what the server did, as a server error does.
-    return BadRequest(text) if 400 <= status < 500 and status not in _OPEN else MaybeAccepted(text)
+    return BadRequest if 400 <= status < 500 and status not in _OPEN else MaybeAccepted
 
 
 @asynccontextmanager
@@ -115,10 +127,17 @@ def _never_connected(error: BaseException) -> bool:
     return False
 
 
+def _said(error: Any) -> str:
+    """All of the vendor's own words, to look into and never to repeat."""
+    return f"{getattr(error, 'message', '')} {getattr(error, 'body', None) or getattr(error, 'details', None)}"
+
+
 def _message(error: Any) -> str:
     """The vendor's own words, short: an error body can echo what we sent, and that is an item's text."""
     body = getattr(error, "body", None) or getattr(error, "details", None)
     inner = body.get("error", body) if isinstance(body, dict) else None
     if isinstance(inner, dict):
-        return str(inner.get("type") or inner.get("status") or inner.get("code") or "")[:100]
+        # Only words of the vendor's own lists; a code says more than its type.
+        code, kind = inner.get("code"), inner.get("type") or inner.get("status")
+        return str(code if isinstance(code, str) and code else kind or code or "")[:100]
     return ""

@@ -100,6 +100,8 @@ class BatchJob:
                     f"Batch {self.batch['key']} was not sent: {len(strayed)} of its items are no longer locked in this night "
                     f"(items {strayed[:10]}); another night may have bought them. Nothing was bought here."
                 )
+            if wait := self.breaker.probe(conn, now):
+                return Wait(wait, f"another batch is the probe of {self.batch['model']}")
             batches.move(conn, self.batch, BatchState.SUBMITTING, actor=self.task.actor, now=now, intent_at=now)
         self.reload()
         return None
@@ -129,7 +131,7 @@ class BatchJob:
             self._failed(str(busy), now())
             return self._put_off(str(busy), now(), busy.retry_after_s)
         except AuthFailed as refusal:
-            self.alert("key_refused", self._words(refusal, "It is tried again until the cutoff: mend the key."), now())
+            self.alert("key_refused", self._words(refusal, "It is tried until the cutoff: mend the key or its account."), now())
             return self._put_off(str(refusal), now(), waits().locked_out)
         except NotAccepted as refusal:
             self._move_if_mine(BatchState.PLANNED, now())

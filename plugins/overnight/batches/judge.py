@@ -55,6 +55,8 @@ def entries(
     cut_off = result.verdict is Verdict.TRUNCATED
     if result.verdict is not Verdict.SUCCEEDED and not (cut_off and workflow.pack > 1):
         return [_not_answered(result)] * len(items)
+    if cut_off and not result.text.strip():
+        return [_not_answered(result)] * len(items)
     if not result.text.strip():
         return [Judgement(AnswerState.EMPTY, error="The vendor called it a success, but the answer is empty.")] * len(items)
     try:
@@ -63,7 +65,7 @@ def entries(
             return [_one(workflow, items[0], result.text, hidden[0])]
         found = _unpacked(result.text, cut_off=cut_off)
     except ValueError as error:
-        return [Judgement(AnswerState.OFF_SCHEMA, error=str(error))] * len(items)
+        return [_not_answered(result) if cut_off else Judgement(AnswerState.OFF_SCHEMA, error=str(error))] * len(items)
     left_out = _not_answered(result) if cut_off else Judgement(AnswerState.MISSING, error=_LEFT_OUT, retryable=True)
     return [
         _entry(workflow, item, masking.reveal(found.get(number, []), mine), left_out, mine)

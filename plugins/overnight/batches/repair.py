@@ -31,7 +31,7 @@ def follow_up(job: BatchJob, *, now: Now) -> bool:
     with job.ledger.write() as conn:
         money.hold(conn)
         chains.hold(conn, job.batch["home_night_id"])
-        bad = [row for row in answers.newest_of_shard(conn, job.batch) if _worth_asking(row)]
+        bad = [row for row in answers.newest_of_shard(conn, job.batch) if _worth_asking(row) and not _cut_again(job, row)]
         tried = answers.repairs_of(conn, job.batch["home_night_id"], [row["item_id"] for row in bad])
         free = _costs_no_try(conn, job)
         again = {row["item_id"]: row for row in bad if free or tried.get(row["item_id"], 0) < job.task.workflow.repairs}
@@ -113,6 +113,12 @@ def _worth_asking(row: Any) -> bool:
     if row["item_state"] not in waits or row["state"] in (AnswerState.VALID, AnswerState.REFUSED):
         return False
     return row["state"] in INVALID or bool(row["retryable"])
+
+
+def _cut_again(job: BatchJob, row: Any) -> bool:
+    """An answer that was cut off, where the policy gives no more room: the same again would be paid for and cut off again."""
+    workflow, most = job.task.workflow, job.task.policy.action_scope.max_output_tokens
+    return row["state"] == AnswerState.TRUNCATED and workflow.pack == 1 and most <= workflow.max_output_tokens
 
 
 def _problem(row: Any) -> str | None:

@@ -15,7 +15,6 @@ from overnight.ledger.states import AnswerState
 from overnight.tasks import NightTask
 
 _GOOD = AnswerState.VALID
-_NOT_ITS_FAULT = (AnswerState.CANCELLED, AnswerState.EXPIRED)
 
 
 def after_landing(ledger: Ledger, task: NightTask, batch: Batch, *, now: datetime) -> str | None:
@@ -25,13 +24,13 @@ def after_landing(ledger: Ledger, task: NightTask, batch: Batch, *, now: datetim
         night_id = batch["home_night_id"]
         # An item stands without an optional step's answer: nothing is lost when all of them fail.
         optional = [step.name for step in task.workflow.steps if step.optional]
-        counts = answers.states_of_night(conn, night_id, optional)
+        counts = answers.judged_of_night(conn, night_id, optional)
         failed = batches.failed_in_a_row(conn, night_id)
         spent, budget = money.spent(conn, night_id), batch["budget_usd"]
     if killswitch.engaged(ledger, name) is not None:
         return None
     rules = task.policy.action_scope.trip
-    judged = sum(count for state, count in counts.items() if state not in _NOT_ITS_FAULT)
+    judged = sum(counts.values())
     bad = judged - counts.get(_GOOD, 0)
     why = None
     if failed >= rules.failed_batches:

@@ -121,8 +121,16 @@ def states_of_batch(conn: Connection, batch_id: int) -> dict[str, int]:
     return {state: count for state, count in conn.execute(mine)}
 
 
-def states_of_night(conn: Connection, night_id: int, without: Iterable[str] = ()) -> dict[str, int]:
-    """How many answers of each state a night has brought, by the newest of each item and step; some steps left out."""
+NO_FAULT = answers.c.state.in_((AnswerState.CANCELLED, AnswerState.EXPIRED)) | (
+    (answers.c.state == AnswerState.MISSING) & (batches.c.error.is_not(None) | batches.c.cancelled_at.is_not(None))
+)
+"""No answer because the vendor never got to it, failed its whole batch, or we cut it: it says nothing of the model."""
+
+
+def judged_of_night(conn: Connection, night_id: int, without: Iterable[str] = ()) -> dict[str, int]:
+    """How many answers of each state a night has brought, by the newest of each item and step; some steps left out, and what is
+    nobody's fault.
+    """
     kept_out = select(steps.c.id).where(steps.c.night_id == night_id, steps.c.name.in_(list(without)))
     newest = (
         select(func.max(answers.c.id).label("id"))
@@ -130,7 +138,14 @@ def states_of_night(conn: Connection, night_id: int, without: Iterable[str] = ()
         .group_by(answers.c.item_id, answers.c.step_id)
         .subquery()
     )
-    query = select(answers.c.state, func.count()).join(newest, newest.c.id == answers.c.id).group_by(answers.c.state)
+    query = (
+        select(answers.c.state, func.count())
+        .join(newest, newest.c.id == answers.c.id)
+        .join(requests, requests.c.id == answers.c.request_id)
+        .join(batches, batches.c.id == requests.c.batch_id)
+        .where(~NO_FAULT)
+        .group_by(answers.c.state)
+    )
     return {state: count for state, count in conn.execute(query)}
 
 

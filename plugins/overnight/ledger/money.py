@@ -59,7 +59,7 @@ def experience(conn: Connection, workflow: str, model: str, last: int = 50) -> D
 
 def tokens_committed(conn: Connection, night_id: int) -> int:
     """Tokens that a night's requests may take at most: estimated tokens in, and the most that may come out."""
-    mine = batches.c.night_id == night_id
+    mine = (batches.c.night_id == night_id) & (batches.c.state != BatchState.REFUSED)  # refused: it was never sent
     into = conn.execute(select(func.sum(batches.c.input_tokens)).where(mine)).scalar()
     out = conn.execute(
         select(func.sum(requests.c.max_output_tokens)).join(batches, batches.c.id == requests.c.batch_id).where(mine)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from overnight.ledger import chains, transitions
+from overnight.ledger.answers import NO_FAULT
 from overnight.ledger.audit import Actor
 from overnight.ledger.batches import NIGHT
 from overnight.ledger.errors import ConservationBroken, LedgerError, NightTaken
@@ -218,9 +219,7 @@ def times_tried(conn: Connection, item_ids: Iterable[int]) -> dict[int, int]:
     """
     tried: set[tuple[int, int]] = set()
     left = night_items.c.outcome.is_(None) | (night_items.c.outcome == Outcome.CARRIED_OVER)
-    no_fault = answers.c.state.in_((AnswerState.VALID, AnswerState.CANCELLED, AnswerState.EXPIRED)) | (
-        (answers.c.state == AnswerState.MISSING) & (batches.c.error.is_not(None) | batches.c.cancelled_at.is_not(None))
-    )
+    no_fault = (answers.c.state == AnswerState.VALID) | NO_FAULT
     asked = (
         select(answers.c.item_id, answers.c.night_id)
         .join(night_items, (night_items.c.item_id == answers.c.item_id) & (night_items.c.night_id == answers.c.night_id))

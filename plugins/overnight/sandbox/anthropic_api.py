@@ -115,6 +115,13 @@ def _bad_params(params: dict[str, Any]) -> str | None:
     return None if str(params.get("model", "")).startswith(_PREFIXES) else f"model: {params.get('model')}"
 
 
+def _is_hour_long(params: dict[str, Any]) -> bool:
+    """Whether the marked part is to stay for an hour: written at twice the price, and booked apart."""
+    system = params.get("system")
+    marks = [part.get("cache_control") or {} for part in system] if isinstance(system, list) else []
+    return any(mark.get("ttl") == "1h" for mark in marks)
+
+
 def _cached_prefix(params: dict[str, Any]) -> str:
     system = params.get("system")
     marked = isinstance(system, list) and any(isinstance(p, dict) and p.get("cache_control") for p in system)
@@ -217,7 +224,10 @@ def _message(params: dict[str, Any], cached: int, outcome: str) -> dict[str, Any
             "input_tokens": tokens(ask.system) + tokens(content) - abs(cached),
             "cache_creation_input_tokens": max(0, -cached),
             "cache_read_input_tokens": max(0, cached),
-            "cache_creation": {"ephemeral_5m_input_tokens": max(0, -cached), "ephemeral_1h_input_tokens": 0},
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": 0 if _is_hour_long(params) else max(0, -cached),
+                "ephemeral_1h_input_tokens": max(0, -cached) if _is_hour_long(params) else 0,
+            },
             "output_tokens": tokens(text),
             "service_tier": "batch",
             "inference_geo": "not_available",

@@ -1,6 +1,7 @@
 """Word lists that are matched in code on every text, whatever the model says. They live in `include/lexicons/*.yaml`."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,9 @@ import yaml
 from overnight.brand import include_dir
 
 _ANYWHERE = "anywhere"  # terms in scripts that put no space between words, and pieces of markup
+_HYPHENS = str.maketrans(
+    {"\u2010": "-", "\u2011": "-", "\u2012": "-", "\u00ad": None}
+)  # the last is only a place to break a word
 _CAPITAL = re.compile(r"\\.|[A-Zİıſ\u212a]", re.DOTALL)
 _SMALL = str.maketrans({"İ": "i", "ı": "i", "ſ": "s", "\u212a": "k"})  # what `re` takes for these ASCII letters
 _AS_WRITTEN = re.compile(r"\\[xuUN0-9]|\(\?P|\[[^\]]*[A-Z]-")  # a character by its number, a named group, a range of capitals
@@ -76,13 +80,24 @@ def _holds_none(name: str, text: str) -> bool:
     return ignoring_case.search(text) is None
 
 
-def hits(name: str, text: str) -> list[Hit]:
-    """Every term of the lexicon `name` that stands in `text`, each term once, in the order of the list."""
+def as_read(text: str) -> str:
+    """A text as an eye reads it: one space between words, whatever the line breaks; a hyphen is a hyphen in any typeface."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).translate(_HYPHENS)
+    return " ".join(text.split())
+
+
+def hits(name: str, text: str, *, every: bool = False) -> list[Hit]:
+    """Every term of the lexicon `name` that stands in `text`, each term once, in the order of the list.
+
+    Args:
+        every: a term once for each of its wordings in the text.
+    """
+    text = as_read(text)
     found: list[Hit] = []
     if not text or _holds_none(name, text):
         return found
     for pattern, term, group, why in _load(name):
-        match = pattern.search(text)
-        if match:
-            found.append(Hit(term, match.group(0), group, why))
+        wordings = {match[0].casefold(): match[0] for match in pattern.finditer(text)}
+        found += [Hit(term, words, group, why) for words in list(wordings.values())[: None if every else 1]]
     return found

@@ -6,6 +6,7 @@ A workflow hands in its texts by field; what is found says the field and the wor
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import unescape
 
 from overnight.validation import lexicon, rules
 from overnight.workflow import Finding, NightRow, Severity
@@ -13,20 +14,22 @@ from overnight.workflow import Finding, NightRow, Severity
 Texts = Mapping[str, str]
 _BY_GROUP = {"block": Severity.FAIL, "escalate": Severity.ESCALATE, "warn": Severity.WARN}
 _TAG = re.compile(r"<[^>]+>")
+_WITHIN_A_LINE = re.compile(r"</?(?:a|abbr|b|em|i|mark|small|span|strong|sub|sup|u)(?:\s[^>]*)?>", re.IGNORECASE)
+_EMPHASIS = re.compile(r"\*+(?=\w)|(?<=\w)\*+|(?<!\w)_+(?=\w)|(?<=[^\W_])_+(?!\w)")
 
 
 def claims(texts: Texts, name: str = "claims", *, borne_out: Iterable[str] = (), rule: str = "claims") -> Iterator[Finding]:
     """What a lexicon says of the texts: blocked terms fail, others put the item first or mark it.
 
     Args:
-        borne_out: texts that prove claims: a term that stands in one of them is marked, and not blocked.
+        borne_out: texts that prove claims: what stands in one of them in the same words is marked, and not blocked.
     """
-    proof = " ".join(borne_out)
-    proven = {hit.term for hit in lexicon.hits(name, proof)} if proof else set()
+    proof = lexicon.as_read(plain(" ".join(borne_out))).casefold()
     for field, text in texts.items():
-        for hit in lexicon.hits(name, plain(text)):
+        for hit in lexicon.hits(name, plain(text), every=True):
             severity = _BY_GROUP[hit.group]
-            if hit.term in proven:
+            # In these words: a test for one thing proves nothing else of its kind.
+            if rules.holds_phrase(proof, hit.found):
                 severity = Severity.WARN if severity is Severity.FAIL else Severity.NOTE
             yield Finding(rule, severity, f"{hit.term}: {hit.why}", field, hit.found)
 
@@ -36,7 +39,7 @@ def banned_phrases(texts: Texts, more: Iterable[str] = (), *, severity: Severity
     from overnight.brand import brand
 
     for field, text in texts.items():
-        lower = plain(text).lower()
+        lower = lexicon.as_read(plain(text)).lower()
         for phrase in brand().banned_phrases:
             if phrase.lower() in lower:
                 yield Finding("banned_phrases", Severity.WARN, "A phrase the brand does not use.", field, phrase)
@@ -94,8 +97,12 @@ def display_width(text: str) -> int:
 
 
 def plain(text: str) -> str:
-    """A text without its tags."""
-    return _TAG.sub(" ", text) if "<" in text else text
+    """A text as a customer reads it: without tags and Markdown's emphasis, entities as the characters they stand for."""
+    if "<" in text:
+        text = _TAG.sub(" ", _WITHIN_A_LINE.sub("", text))
+    if "&" in text:
+        text = unescape(text)
+    return _EMPHASIS.sub("", text) if "*" in text or "_" in text else text
 
 
 def injected(texts: Texts) -> Iterator[Finding]:

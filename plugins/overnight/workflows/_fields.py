@@ -1,11 +1,14 @@
 """How people write things into a queue's cells: lists, addresses, money. Shared by the workflows' item models."""
 
+import re
 from datetime import date, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, TypeAdapter
 
 _URL = TypeAdapter(HttpUrl)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_COMMA = re.compile(r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+),(?:\d{1,2}|\d{4,})|[+-]?\d{1,3}(?:\.\d{3})+,\d{3}")
 
 
 class QueueRow(BaseModel):
@@ -36,15 +39,20 @@ def _url(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    """`12.0` and `$1,200.50` are numbers to people."""
-    if isinstance(value, str):
-        return value.strip().lstrip("$€£").replace(",", "").strip() or None
-    return value
+    """`12.0`, `$1,200.50`, `12,50 €` and `1.299,00` are numbers to people. What could be two of them is left to be refused."""
+    if not isinstance(value, str):
+        return value
+    plain = value.strip().strip("$€£").strip()
+    if _THOUSANDS.fullmatch(plain):
+        return plain.replace(",", "")
+    if _COMMA.fullmatch(plain):
+        return plain.replace(".", "").replace(",", ".")
+    return plain or None
 
 
 def _whole(value: Any) -> Any:
     plain = _number(value)
-    return plain.removesuffix(".0") if isinstance(plain, str) else plain
+    return re.sub(r"\.0+$", "", plain) if isinstance(plain, str) else plain
 
 
 def _day(value: Any) -> Any:

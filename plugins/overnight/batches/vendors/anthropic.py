@@ -7,6 +7,7 @@ since the intent with the same number of requests, and its first result's custom
 
 import contextlib
 import json
+import re
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -54,6 +55,7 @@ _HOPELESS = {
 
 TELLING = 20
 """Results that are read before a batch is called somebody else's: a stranger's row among ours decides nothing."""
+_MAY_BE_OFF = re.compile(r"claude-sonnet-5(-\d{8})?")
 
 
 class AnthropicVendor(Vendor):
@@ -88,6 +90,7 @@ class AnthropicVendor(Vendor):
             "system": [_system(line)],
             "messages": [{"role": "user", "content": line.content}],
             "output_config": {"format": {"type": "json_schema", "schema": line.schema}},
+            **_thinking(line.model),
         }
         return json.dumps({"custom_id": line.custom_id, "params": params}, ensure_ascii=False).encode()
 
@@ -156,7 +159,8 @@ class AnthropicVendor(Vendor):
         """Counts add up to the batch; results are there once it ended."""
         async with _errors():
             batch = await self._call().messages.batches.retrieve(vendor_batch_id)
-        phase = {"in_progress": Phase.RUNNING, "canceling": Phase.CANCELLING}.get(batch.processing_status, Phase.ENDED)
+        # A state that is new is not taken for an end: what would be bought again then may still be worked on.
+        phase = {"canceling": Phase.CANCELLING, "ended": Phase.ENDED}.get(batch.processing_status, Phase.RUNNING)
         counts = {k: int(v) for k, v in batch.request_counts.model_dump().items() if isinstance(v, int)}
         return Progress(phase, counts, [batch.results_url] if batch.results_url else [])
 
@@ -187,6 +191,14 @@ class AnthropicVendor(Vendor):
 
     def _call(self, timeout_s: float | None = None) -> Any:
         return self.client.with_options(max_retries=0, timeout=timeout_s or call_timeout_s())
+
+
+def _thinking(model: str) -> dict[str, Any]:
+    """Thinking off, where it is on unless it is turned off and may be: it counts against `max_tokens`, and an answer that was cut
+    off in its thoughts is paid for and empty. Older models do not think unasked; newer ones than Sonnet 5 refuse the word.
+    """
+    # platform.claude.com/docs/en/models/sonnet-5/migration-guide, …/sonnet-5-5/migration-guide
+    return {"thinking": {"type": "disabled"}} if _MAY_BE_OFF.fullmatch(model) else {}
 
 
 def _system(line: Line) -> dict[str, Any]:

@@ -7,6 +7,7 @@ that was uploaded and not used costs nothing and goes after 48 h. A refused key 
 
 import io
 import json
+import re
 import ssl
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,6 +38,12 @@ from overnight.batches.vendor import (
 STEP_BYTES = 1 << 20
 UPLOAD_CALLS = 10  # an upload of 2 GB goes in chunks; one of them may take as long as ten small calls
 
+# ai.google.dev/gemini-api/docs/thinking
+_LEAST_THINKING: tuple[tuple[re.Pattern[str], dict[str, int | str]], ...] = (
+    (re.compile(r"gemini-2\.5-flash"), {"thinkingBudget": 0}),
+    (re.compile(r"gemini-2\.5-pro"), {"thinkingBudget": 128}),
+    (re.compile(r"gemini-3"), {"thinkingLevel": "low"}),
+)
 _ENDED = {f"JOB_STATE_{word}" for word in ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED")}
 _STOPS = {"STOP": Verdict.SUCCEEDED, "MAX_TOKENS": Verdict.TRUNCATED}
 _REFUSALS = {"SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "RECITATION"}
@@ -87,6 +94,7 @@ class GeminiVendor(Vendor):
                 "maxOutputTokens": line.max_output_tokens,
                 "responseMimeType": "application/json",
                 "responseJsonSchema": line.schema,
+                **_thinking(line.model),
             },
         }
         return json.dumps({"key": line.custom_id, "request": request}, ensure_ascii=False).encode()
@@ -145,7 +153,7 @@ class GeminiVendor(Vendor):
         if state == "JOB_STATE_SUCCEEDED" and not file_name:
             raise TryLater("the batch succeeded and names no file of results yet")
         whole = state == "JOB_STATE_FAILED" or (state == "JOB_STATE_EXPIRED" and not file_name)
-        failed = f"{state}: {getattr(batch.error, 'code', '')}" if whole else None
+        failed = f"{state}: {getattr(batch.error, 'code', None) or 'the vendor gives no reason'}" if whole else None
         return Progress(Phase.ENDED, _counts(batch), [file_name] if file_name else [], failed)
 
     async def download(self, vendor_batch_id: str, results: Sequence[str], sink: Callable[[bytes], object]) -> None:
@@ -176,6 +184,14 @@ class GeminiVendor(Vendor):
     async def close(self) -> None:
         """The async half holds the connections."""
         await self.client.aio.aclose()
+
+
+def _thinking(model: str) -> dict[str, Any]:
+    """As little thinking as the model knows: it counts against `maxOutputTokens`, and who is cut off in its thoughts is paid
+    for nothing. 2.5 Flash can do without, 2.5 Pro cannot do with less than 128 tokens, 3 has levels.
+    """
+    least = next((least for pattern, least in _LEAST_THINKING if pattern.match(model)), None)
+    return {"thinkingConfig": least} if least else {}
 
 
 class _Steps(io.FileIO):

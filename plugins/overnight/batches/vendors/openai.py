@@ -6,6 +6,7 @@ whole batch, later; `completed` can come with no output file; `error_file_id` ca
 """
 
 import json
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -41,6 +42,11 @@ _PHASES = {
     "cancelling": Phase.CANCELLING, "cancelled": Phase.ENDED, "completed": Phase.ENDED, "expired": Phase.ENDED,
     "failed": Phase.ENDED,
 }  # fmt: skip
+# developers.openai.com/api/docs/guides/reasoning
+_LEAST_EFFORT = (
+    (re.compile(r"gpt-5(-mini|-nano)?(-\d{4}-\d\d-\d\d)?"), "minimal"),
+    (re.compile(r"gpt-5\.\d(-mini|-nano)?(-\d{4}-\d\d-\d\d)?"), "none"),
+)
 _ROW_ERRORS = {"batch_expired": Verdict.EXPIRED, "batch_cancelled": Verdict.CANCELLED}
 
 
@@ -68,6 +74,7 @@ class OpenAIVendor(Vendor):
             "max_output_tokens": line.max_output_tokens,
             "store": False,
             "text": {"format": {"type": "json_schema", "name": line.schema_name, "schema": line.schema, "strict": True}},
+            **_thinking(line.model),
         }
         row = {"custom_id": line.custom_id, "method": "POST", "url": ENDPOINT, "body": body}
         return json.dumps(row, ensure_ascii=False).encode()
@@ -123,7 +130,8 @@ class OpenAIVendor(Vendor):
             batch = await self._call().batches.retrieve(vendor_batch_id)
         counts = batch.request_counts.model_dump() if batch.request_counts else {}
         files = [file_id for file_id in (batch.output_file_id, batch.error_file_id) if file_id]
-        return Progress(_PHASES[batch.status], counts, files, _whole_error(batch))
+        # A state that is new is not taken for an end: what would be bought again then may still be worked on.
+        return Progress(_PHASES.get(batch.status, Phase.RUNNING), counts, files, _whole_error(batch))
 
     async def download(self, vendor_batch_id: str, results: Sequence[str], sink: Callable[[bytes], object]) -> None:
         """The output file, then the error file, streamed."""
@@ -157,6 +165,14 @@ class OpenAIVendor(Vendor):
 
     def _call(self, timeout_s: float | None = None) -> Any:
         return self.client.with_options(max_retries=0, timeout=timeout_s or call_timeout_s())
+
+
+def _thinking(model: str) -> dict[str, Any]:
+    """As little reasoning as the model knows: it counts against `max_output_tokens`, and who is cut off in thought is paid
+    for nothing. The word differs: "minimal" for GPT-5, "none" since 5.1; models that do not reason refuse both.
+    """
+    effort = next((effort for pattern, effort in _LEAST_EFFORT if pattern.fullmatch(model)), None)
+    return {"reasoning": {"effort": effort}} if effort else {}
 
 
 def _whole_error(batch: Any) -> str | None:

@@ -1,0 +1,98 @@
+"""What the shipped lists of words call dangerous, a threat or an accusation, and what they do not."""
+
+import csv
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from overnight.validation import lexicon
+from overnight.workflows._fields import Number, Whole
+from overnight.workflows.returns_triage import mapped
+from tests.workflows.test_numbers import needs
+
+DANGERS = (
+    "There was a fire in my kitchen because of this lamp", "It burst into flames", "The kettle filled the kitchen with smoke",
+    "Smoke everywhere after ten minutes", "I got shocked when I plugged it in", "It shocks you when you touch the metal",
+    "The battery exploded in my hand", "It melted and sparks flew", "My daughter got hurt", "It sliced my finger",
+    "Es hat Feuer gefangen", "Ich bekam einen Stromschlag", "After an hour it caught\nfire on the shelf.", "I burned my hand",
+    "my hand was bleeding", "He cut his finger", "caused a fire", "got a shock", "It burnt my fingers",
+)  # fmt: skip
+NONE = (
+    "a lovely burnt orange color", "burnt-orange", "this dress swallowed me", "swallowed up my frame", "darker colors bleed in the wash",
+    "cut me in the strangest way", "I burn myself a disc", "I was shocked at how good it is", "I was shocked when I received them",
+    "cut my order in half", "It burst into tears",
+)  # fmt: skip
+THREATS = (
+    "I will dispute this charge", "I called my bank", "my bank will reverse it", "this was recalled", "a product recall",
+    "I told the newspaper", "I will contact a lawyer",
+)  # fmt: skip
+PEACEFUL = ("refund to my bank account, please", "As I recall it was fine", "wrapped in newspaper", "it came in a newspaper")
+
+
+@pytest.mark.parametrize("text", DANGERS)
+def test_a_danger_is_found_in_the_words_people_use(text: str) -> None:
+    """A person looks today; no model is asked first."""
+    assert lexicon.hits("safety", text)
+
+
+@pytest.mark.parametrize("text", NONE)
+def test_a_colour_a_disc_and_a_wide_dress_are_no_danger(text: str) -> None:
+    """False alarms at night are the end of listening to them."""
+    assert lexicon.hits("safety", text) == []
+
+
+@pytest.mark.parametrize(("text", "threat"), [*((text, True) for text in THREATS), *((text, False) for text in PEACEFUL)])
+def test_a_threat_is_told_from_a_bank_account(text: str, threat: bool) -> None:
+    """Both are in a return's comment."""
+    assert bool(lexicon.hits("legal", text)) is threat
+
+
+@pytest.mark.parametrize(
+    ("text", "accuses"),
+    [
+        ("The customer is lying", True), ("the buyer has stolen it", True), ("He lied about it", True), ("a serial returner", True),
+        ("parcel stolen from the porch", False), ("the rug is not lying flat", False), ("The rug is lying on the floor", False),
+    ],
+)  # fmt: skip
+def test_an_accusation_has_a_person_in_it(text: str, accuses: bool) -> None:
+    """A parcel that was stolen accuses no customer."""
+    assert bool(lexicon.hits("accusations", text)) is accuses
+
+
+def test_of_real_reviews_few_are_called_dangerous() -> None:
+    """Among 2,500 reviews of clothing none tells of a danger; a handful of false alarms is what a list of words costs."""
+    with needs("reviews_clothing.csv").open(encoding="utf-8", newline="") as file:
+        texts = [max(row.values(), key=lambda cell: len(cell or "")) or "" for row in csv.DictReader(file)]
+    assert len(texts) == 2500
+    assert sum(bool(lexicon.hits("safety", text)) for text in texts) <= 5
+
+
+@pytest.mark.parametrize("code", ["too-small", "TOO_BIG", "Too large"])
+def test_the_commonest_code_of_apparel_says_size(code: str) -> None:
+    """A handle of Shopify's own."""
+    assert mapped(code) == ("size_fit",)
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [
+        ("12.0", 12.0), ("$1,200.50", 1200.5), ("12,50", 12.5), ("12,50 €", 12.5), ("€49,90", 49.9), ("1.299,00", 1299.0), ("7,5", 7.5),
+        ("1,234,567", 1_234_567.0), ("-0,5", -0.5), ("12,500", 12_500.0), ("1.234.567,89", 1_234_567.89),
+    ],
+)  # fmt: skip
+def test_a_decimal_comma_is_one(cell: str, number: float) -> None:
+    """A queue in Berlin: 49,90 is fifty euros and not five thousand."""
+    assert TypeAdapter(Number).validate_python(cell) == number
+
+
+@pytest.mark.parametrize("cell", ["1,23,456", "1.2.3", "12,3,4", "12 or 13"])
+def test_what_is_no_number_is_refused(cell: str) -> None:
+    """And never read as another one."""
+    with pytest.raises(ValidationError):
+        TypeAdapter(Number).validate_python(cell)
+
+
+@pytest.mark.parametrize(("cell", "number"), [("12", 12), ("12.0", 12), ("12,00", 12), ("1,200", 1200), ("1.200,0", 1200)])
+def test_a_whole_number_may_have_its_noughts(cell: str, number: int) -> None:
+    """As a spreadsheet hands it over."""
+    assert TypeAdapter(Whole).validate_python(cell) == number
