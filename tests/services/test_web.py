@@ -138,14 +138,15 @@ def test_offers_are_read_from_what_a_page_says_of_itself() -> None:
     [
         ([10, 20, 30, 40], [0, 0, 0, 0], "every price is nought"),
         ([10, 20, 30, 40, 50], [10], "most products are gone at once"),
+        ([10, 20, 30, 40], [None, None, None, None], "no price can be read any more"),
         ([10, 20, 30, 40], [10, 20, 30, 41], ""),
     ],
 )
-def test_a_reading_that_cannot_be_right_is_called_so(before: list[float], now: list[float], said: str) -> None:
+def test_a_reading_that_cannot_be_right_is_called_so(before: list[Any], now: list[Any], said: str) -> None:
     """A block, a decoy or a new design must not look like a price war."""
     from overnight.validation import limits
 
-    def pages(prices: list[float]) -> dict[str, Any]:
+    def pages(prices: list[Any]) -> dict[str, Any]:
         made = [{"id": str(n), "title": f"T{n}", "price": p, "currency": "EUR", "available": True} for n, p in enumerate(prices)]
         return {"pages": [{"url": "u", "error": "", "offers": made, "text": [], "at": "t"}]}
 
@@ -172,3 +173,68 @@ def test_a_jump_or_another_currency_is_doubtful_and_a_small_change_is_none() -> 
     assert changes(100, 10)[0]["doubtful"].startswith("a jump")
     assert changes(100, 80, "USD")[0]["doubtful"] == "the currency changed"
     assert changes(101, 99, title="Acme Tent AT900")[0]["match"] == "sure"
+
+
+@pytest.mark.parametrize(
+    ("stated", "price"),
+    [
+        ({"price": 0, "priceCurrency": "EUR"}, 0.0),
+        ({"price": "12.995"}, 12.995),
+        ({"price": 1299}, 1299.0),
+        ({"priceSpecification": {"price": "49.00", "priceCurrency": "EUR"}}, 49.0),
+        ({"priceSpecification": [{"price": 49, "priceCurrency": "EUR"}]}, 49.0),
+        ({"@type": "AggregateOffer", "lowPrice": "5", "highPrice": "9"}, 5.0),
+        ({"@type": "AggregateOffer", "offers": [{"price": 7, "availability": "http://schema.org/InStock"}]}, 7.0),
+        ({}, None),
+    ],
+)
+def test_a_price_is_read_wherever_schema_org_lets_it_stand(stated: dict[str, Any], price: float | None) -> None:
+    """WooCommerce writes a specification, a shop with variants an aggregate; nought is a price, and a sign that something is wrong."""
+    (offer,) = competitor_scan._offers({"@type": "Product", "name": "Tent", "sku": "t", "offers": stated}, "http://x.example/t")
+    assert offer["price"] == price
+
+
+def test_each_variant_of_a_group_is_an_offer() -> None:
+    """Shopify's own markup: the group has no price, its variants have."""
+    variants = [{"@type": "Product", "sku": f"t{n}", "offers": {"price": 10 + n, "priceCurrency": "EUR"}} for n in range(2)]
+    group = {"@type": "ProductGroup", "name": "Tent", "hasVariant": variants}
+    found = list(competitor_scan._offers(group, "http://x.example/t"))
+    assert [(offer["id"], offer["title"], offer["price"]) for offer in found] == [("t0", "Tent", 10.0), ("t1", "Tent", 11.0)]
+
+
+def test_a_price_that_creeps_is_told_once_it_has_come_far_enough() -> None:
+    """Four per cent a night is no change on any night, and twenty in a week: it is compared with the last one that was told."""
+    from overnight.validation import limits
+    from overnight.workflows._steps import matching
+
+    limit, ours = limits.of("competitors"), matching.read_catalogue([])
+
+    def page(price: float) -> dict[str, Any]:
+        offer = {"id": "1", "title": "Tent", "price": price, "currency": "EUR", "available": True, "url": "u"}
+        return {"url": "u", "error": "", "offers": [offer], "text": [], "at": "t"}
+
+    before, told = page(100.0), []
+    for price in (96.0, 92.2, 88.5, 85.0, 81.6):
+        now = page(price)
+        told += [(one["before"], one["after"]) for one in competitor_scan._offers_compared(before, now, ours, limit)]
+        before = now
+    assert told == [("100.00", "92.20"), ("92.20", "85.00")]
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("https://www.amazon.de/dp/B000", False), ("https://amazon.co.uk/x", False), ("https://amzn.to/3x", False), ("https://a.co/d/1", False),
+        ("https://amazonia-tents.example/x", True), ("https://north-trail.example/amazon.de", True),
+    ],
+)  # fmt: skip
+def test_amazons_own_pages_are_refused_in_the_queue(url: str, allowed: bool) -> None:
+    """Its terms forbid it, and what is at stake is the brand's own account."""
+    from overnight.workflows.competitor_scan import Competitor
+
+    row = {"competitor_id": "c", "name": "North Trail", "urls": url}
+    if allowed:
+        Competitor.model_validate(row)
+    else:
+        with pytest.raises(ValueError, match="Use a licensed feed"):
+            Competitor.model_validate(row)

@@ -105,6 +105,13 @@ def test_the_stock_figures_are_the_formulas(tmp_path: Path, monkeypatch: pytest.
         ({"available": 100}, [], "data_quality", "warning"),
         ({"available": 900}, [1, 3] * 41 + [1] + [9] * 7, "demand_spike", "info"),
         ({"available": 300}, [1, 3] * 41 + [1] + [0] * 7, "demand_drop", "info"),
+        ({"available": 900}, [0] * 83 + [20] * 7, "demand_spike", "info"),  # it slept
+        ({"available": 900}, ([1] * 20 + [9] * 7 + [1] * 14) * 2 + [1] + [9] * 7, "healthy", "none"),  # a week like others before it
+        ({"available": 300}, [3, 0, 0, 1, 0, 0, 0] * 11 + [3, 0, 0, 1, 0, 0] + [0] * 7, "demand_drop", "info"),  # lumpy, and silent now
+        ({"available": 10, "inbound": 300, "inbound_eta": "2026-11-13"}, [2] * 90, "stockout_risk", "critical"),  # overdue
+        ({"available": 10, "inbound": 1, "inbound_eta": "2026-11-24"}, [2] * 90, "stockout_risk", "critical"),  # one piece
+        ({"available": 2, "lead_time_days": None}, [2] * 90, "stockout_risk", "critical"),
+        ({"available": 2, "status": "launch"}, [2] * 90, "stockout_risk", "critical"),
         ({"available": 300, "aged_units": 40}, [2] * 90, "aging", "info"),
         ({"available": 900}, [2] * 90, "overstock", "info"),
         ({"available": 200}, [2] * 90, "healthy", "none"),
@@ -117,6 +124,49 @@ def test_each_signal_has_its_case(
     sell(tmp_path / "inventory_signals", {"A": sold, "Z": [1] * 90})
     output = score([stock("A", **changes)], tmp_path, monkeypatch)["A"].output or {}
     assert (output["signal"], output["severity"]) == (signal, severity)
+
+
+def test_a_discontinued_product_is_not_ordered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs out, as it is meant to; its order would stand in the digest's sum and in the file."""
+    sell(tmp_path / "inventory_signals", {"A": [2] * 90})
+    output = score([stock("A", available=1, status="discontinued")], tmp_path, monkeypatch)["A"].output or {}
+    assert (output["signal"], output["suggested_order"]) == ("healthy", 0.0)
+
+
+def test_marketplaces_are_never_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine a day in Germany and one in France: each row has its own pace; a row that names no marketplace has both."""
+    folder = tmp_path / "inventory_signals"
+    folder.mkdir()
+    lines = [f"A,{place},{(NOW.date() - timedelta(days=back)).isoformat()},{units}" for back in range(1, 91)
+             for place, units in (("DE", 9), ("fr", 1))]  # fmt: skip
+    (folder / "sales.csv").write_text("sku,marketplace,date,units\n" + "\n".join(lines) + "\n")
+    rows = rows_of([stock("A", marketplace=place) for place in ("DE", "FR", "")])
+    monkeypatch.setenv("OVERNIGHT_DATA_DIR", str(tmp_path))
+    found = inventory_signals.score(rows, NightFacts("inventory_signals", "2026-11-23", NOW))
+    assert [round((one.output or {})["velocity"], 3) for one in found] == [9, 1, 10]
+
+
+def test_a_file_of_thirty_days_says_nothing_of_the_sixty_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A steady seller is no spike because its history is short."""
+    sell(tmp_path / "inventory_signals", {"A": [9, 11] * 15})
+    output = score([stock("A", available=1500)], tmp_path, monkeypatch)["A"].output or {}
+    assert output["velocity"] == pytest.approx(10, abs=0.3)
+    assert output["signal"] == "healthy"
+
+
+@pytest.mark.parametrize(("missing", "computed"), [(3, True), (4, False)])
+def test_nothing_is_computed_from_sales_that_end_days_ago(
+    missing: int, computed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An export that broke a week ago reads as a week without demand: every pace would be too low, without a word."""
+    sell(tmp_path / "inventory_signals", {"A": [2] * 90})
+    path = tmp_path / "inventory_signals" / "sales.csv"
+    path.write_text(
+        "".join(path.read_text().splitlines(keepends=True)[:1] + path.read_text().splitlines(keepends=True)[1 + missing :])
+    )
+    one = score([stock("A")], tmp_path, monkeypatch)["A"]
+    assert (one.output is not None) is computed
+    assert computed or f"{missing} days are missing" in str(one.error)
 
 
 def test_days_out_of_stock_do_not_count_as_days_of_no_demand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +250,12 @@ def independent(catalogue: pd.DataFrame, sales: pd.DataFrame, day: pd.Timestamp)
     table["z"] = (pivot.tail(7).mean() - early.mean()) / error.where(error > 0)
     table["supply_30"], table["supply_90"] = (table["available"] / means[w].where(means[w] > 0) for w in (30, 90))
     arrives = (pd.to_datetime(table["inbound_eta"]) - day).dt.days.where(table["inbound"] > 0)
-    table["covered"] = arrives.notna() & (arrives <= table["days_of_cover"])
+    in_time = arrives.notna() & (arrives >= 0) & (arrives <= table["days_of_cover"])
+    with_inbound = table["available"] + table["inbound"].where(in_time, 0)
+    table["cover"] = with_inbound / table["velocity"].where(table["velocity"] > 0)
+    weeks = pivot.rolling(7).sum().dropna()
+    table["most"], table["least"], table["week"] = weeks.iloc[:-7].max(), weeks.iloc[:-7].min(), weeks.iloc[-1]
+    table["slept"] = (early.sum() == 0) & (table["week"] >= 7)
     table["known"] = table.index.isin(set(sales["sku"]))
     table["signal"] = [_signal(row) for row in table.itertuples()]
     return table
@@ -211,14 +266,15 @@ def _signal(row: Any) -> str:
     moving, cover = row.velocity > 0, row.days_of_cover
     if row.available < 0 or not row.known:
         return "data_quality"
-    if moving and cover < 14 and not row.covered:
+    if moving and row.cover < 14:
         return "stockout_risk"
     if moving and row.available + row.inbound <= row.reorder_point:
         return "reorder_now"
     if moving and row.supply_30 < 28 and row.supply_90 < 28:
         return "low_level_fee_risk"
-    if row.z >= 3 or row.z <= -3:
-        return "demand_spike" if row.z > 0 else "demand_drop"
+    more, less = row.week > row.most and (row.z >= 3 or row.slept), row.week < row.least and (row.z <= -3 or row.week == 0)
+    if more or less:
+        return "demand_spike" if more else "demand_drop"
     return "overstock" if row.available > 0 and (not moving or cover > 180) else "healthy"
 
 

@@ -304,7 +304,8 @@ def test_a_verbatim_quote_may_fold_white_space_and_nothing_else() -> None:
 
 def test_numbers_in_addresses_words_and_list_markers_are_no_figures() -> None:
     """Only what the text states."""
-    assert rules.numbers("1. First\n2. Second, see https://x.example/2024/a-3 and model X200, 3,5 kg at 30 %") == {"3,5", "30%"}
+    assert rules.figures("1. First\n2. Second, see https://x.example/2024/a-3 and model X200, 3,5 kg at 30 %") == {"3.5", "30"}
+    assert rules.figures("900g, 65L, 30dB, 10x") == {"900", "65", "30", "10"}, "a unit that follows at once hides no figure"
 
 
 @pytest.mark.parametrize(
@@ -394,3 +395,86 @@ def test_a_tag_that_is_removed_leaves_room_for_another() -> None:
     """Shopify counts what is there in the end."""
     tags = [f"tag {n}" for n in range(250)]
     assert "tags" not in found("shopify_pages", {"tags": tags}, {"tags_remove": tags[:2], "tags_add": ["new"]})
+
+
+OFFER = {
+    "offer": "15% off all boots", "terms": "with code BOOT15, on orders over 50 EUR", "send_on": "2027-01-20", "offer_ends": "2027-01-31",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "fails"),
+    [
+        ("15% off your boots until 31 January with code BOOT15", False),
+        ("15 % off, until January 31, on orders over €50", False),
+        ("15 percent off until 2027-01-31: code BOOT15", False),
+        ("31% off your boots", True),  # a number that is a day in the brief
+        ("20% off your boots", True),
+        ("15% off until 31 December", True),
+        ("15 EUR off your boots", True),
+        ("50% off orders over 15 EUR", True),
+        ("15% off with code WINTER15", True),
+        ("15% off, code BOOT31", True),
+    ],
+)
+def test_an_offer_is_the_briefs_as_what_it_is_there(text: str, fails: bool) -> None:
+    """A percentage is no date, a sum no percentage, a month no other month; a code is copied letter by letter."""
+    said = {**TEXTED, "sms_text": f"Fernweh: {text}. https://fernweh.example/sole Reply STOP to opt out"}
+    item = {**TEXTING, **OFFER}
+    rule = found("email_sms", good=(item, said)).get("offer_is_the_briefs")
+    assert (rule is FAIL) is fails, rule
+
+
+def test_an_ads_figures_keep_their_kind() -> None:
+    """Thirty nights make no thirty per cent."""
+    item = {"offer": "20% off orders over 50 EUR", "facts": ["30 nights to try it", "310 g"], "offer_ends": "2027-01-31"}
+    for text, fails in (
+        ("20% off over 50 EUR", False),
+        ("50% off over 20 EUR", True),
+        ("30% off tonight", True),
+        ("30 nights", False),
+    ):
+        said = found("ad_variants", item, {"headlines": ["Rain jacket for the city", text, "Packs into its own pocket"]})
+        assert (said.get("offer_is_the_rows") is FAIL) is fails, text
+
+
+def test_a_tag_is_as_long_as_its_fallback_and_needs_one() -> None:
+    """ "valued member of our club" is sent to whoever has no name; a filter that only changes capitals is no fallback."""
+    text = (
+        "Fernweh: {{ first_name|default:'" + "x" * 60 + "' }} " + "y" * 90 + " https://fernweh.example/sole Reply STOP to opt out"
+    )
+    one = {**TEXTING, "merge_tags": ["first_name:14"], "max_segments": 1}
+    assert found("email_sms", good=(one, {**TEXTED, "sms_text": text}))["sms_size"] is FAIL
+    bare = {**TEXTED, "sms_text": "Fernweh: {{ first_name|title }}, hello. https://fernweh.example/sole Reply STOP to opt out"}
+    assert found("email_sms", good=(one, bare))["merge_tags"] is WARN
+
+
+@pytest.mark.parametrize(
+    ("words", "fails"),
+    [
+        ("Stock covers another 90 days at this pace.", True),
+        ("The 30-day pace is 1.2 and the last 90 days say the same.", False),
+        ("As of 2026-11-23 there are 12 pieces.", False),
+        ("About 123% of the pace, or 1.23.", False),
+        ("There are 123 pieces left.", True),
+        ("The set of 3 tins sells 1.2 a day.", False),
+    ],
+)
+def test_a_figure_of_stock_is_the_tables_and_of_its_kind(words: str, fails: bool) -> None:
+    """A window is only where a pace is taken over it; a hundredfold only as a percentage; the title's and the snapshot's are known."""
+    item = {"title": "Set of 3 cake tins", "numbers": {"velocity": 1.23, "days_of_cover": 9.72, "stockout_on": "2026-12-02"}}
+    said = found("inventory_signals", item, {"narrative": f"{words} It needs a look."})
+    assert (said.get("figures_are_the_tables") is FAIL) is fails, said
+
+
+def test_the_page_title_is_read_like_the_text() -> None:
+    """It stands in every search result."""
+    assert found("blog_drafts", answer={"meta_title": "Clinically proven warmth"}, step="draft")["claims"] is FAIL
+
+
+def test_an_address_may_hold_brackets() -> None:
+    """An encyclopedia's own addresses do; a bracket of the sentence is none of them."""
+    url = "https://en.wikipedia.org/wiki/Denier_(textile)"
+    assert rules.links(f"See [denier]({url}), or ({url}).") == [url, url]
+    assert rules.links("(see https://x.example/a)") == ["https://x.example/a"]
+    assert rules.links("[a](/pages/b) and [c](/d_(e))") == ["/pages/b", "/d_(e)"]

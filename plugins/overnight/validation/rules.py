@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from overnight import formulas
 
-URL = re.compile(r"https?://[^\s)\]>\"'<]+|(?<=\]\()(?!https?://)[^\s)]+", re.IGNORECASE)
+_IN_URL = r"(?:\([^\s()]*\)|[^\s()\]>\"'<])+"  # a pair of brackets belongs to an address, a closing one alone to the text
+URL = re.compile(rf"https?://{_IN_URL}|(?<=\]\()(?!https?://){_IN_URL}", re.IGNORECASE)
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
 _PHONE = re.compile(r"(?<![\w.])\+?\d[\d ()/-]{7,}\d(?!\w)")
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b|\b\d{1,2}[./]\d{1,2}[./]\d{4}\b")
@@ -15,7 +16,6 @@ _NO_PHONE = re.compile(rf"{_YEARS}(?:[ ()/-]+{_YEARS})*|[1-9]\d{{0,2}}(?:/\d{{1,
 """Years ("2015-2024") and sizes ("36/38/40/42"): the shape of a telephone number, and nobody's."""
 _DIGIT = re.compile(r"\d")
 _HEADING = re.compile(r"^(#{1,6})\s+\S", re.MULTILINE)
-_NUMBER = re.compile(r"(?<![\w/.-])\d[\d.,]*\s?%?(?![\w/])")
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 
 
@@ -67,12 +67,6 @@ def skipped_level(levels: Sequence[int]) -> int | None:
     return None
 
 
-def numbers(text: str) -> set[str]:
-    """The numbers a text states, without the ones inside addresses, words and list markers."""
-    plain = re.sub(r"^\s*\d+[.)]\s", "", URL.sub(" ", text), flags=re.MULTILINE)
-    return {match.group(0).replace(" ", "").rstrip(".,") for match in _NUMBER.finditer(plain)}
-
-
 def shingles(text: str, size: int = 5) -> set[tuple[str, ...]]:
     """The overlapping runs of `size` words of a text, for comparing texts."""
     tokens = [token.lower() for token in _WORD.findall(text)]
@@ -96,6 +90,26 @@ def figures(text: str) -> set[str]:
     return {_value(match.group(0)) for match in _FIGURE.finditer(plain)}
 
 
+def offers(text: str) -> set[str]:
+    """What a text promises: percentages (`15 %`) and amounts of money (`50 money`); plain figures are none."""
+    found: set[str] = set()
+    for match in _OFFERED.finditer(URL.sub(" ", text)):
+        kind = "%" if match["of"] else "money"
+        found.add(f"{_value(match['of'] or match['sum'] or match['bare'])} {kind}")
+    return found
+
+
+def days(text: str) -> set[tuple[int, int]]:
+    """The days (day, month) a text names by a month's name or in ISO form."""
+    named = {(int(m["d1"] or m["d2"]), _MONTHS.index((m["m1"] or m["m2"])[:3].lower()) + 1) for m in _NAMED_DAY.finditer(text)}
+    return named | {(int(m[2]), int(m[1])) for m in re.finditer(r"\b\d{4}-(\d\d)-(\d\d)\b", text)}
+
+
+def codes(text: str) -> set[str]:
+    """The codes a text tells people to enter."""
+    return {match[1].upper() for match in _CODE.finditer(text)}
+
+
 def _value(found: str) -> str:
     digits = found.replace(" ", "").rstrip(".,")
     if re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", digits):
@@ -104,6 +118,19 @@ def _value(found: str) -> str:
     return digits.rstrip("0").rstrip(".") if "." in digits else str(int(digits)) if digits.isdigit() else digits
 
 
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_NAMED_DAY = re.compile(
+    rf"\b(?P<d1>\d{{1,2}})(?:st|nd|rd|th|\.)? (?:of )?(?P<m1>{_MONTH})(?!\w)"
+    rf"|\b(?P<m2>{_MONTH}) (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?(?!\w)", re.IGNORECASE,
+)  # fmt: skip
+_CODE = re.compile(r"\b(?:[Cc]ode|CODE|[Cc]oupon|[Vv]oucher)[:\s\"'“‘»]+([A-Z][A-Z0-9-]{3,})\b")
+_SUM = r"\d+(?:[.,]\d+)*"
+_CURRENCY = r"(?:[€$£]|EUR\b|USD\b|GBP\b|euros?\b|dollars?\b)"
+_OFFERED = re.compile(
+    rf"(?<![\w.])(?P<of>{_SUM})\s?(?:%|per ?cent)|(?:[€$£]|\b(?:EUR|USD|GBP))\s?(?P<sum>{_SUM})"
+    rf"|(?<![\w.])(?P<bare>{_SUM})\s?{_CURRENCY}"
+)
 _FIGURE = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*")
 
 

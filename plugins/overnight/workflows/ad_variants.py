@@ -128,6 +128,7 @@ def offer_is_the_rows(item: AdBrief, answer: AdCopy) -> Iterator[Finding]:
     known = [item.offer, *item.facts, item.product, *item.must_include, *item.keywords]
     known += [item.offer_ends.isoformat(), _spoken(item.offer_ends)] if item.offer_ends else []
     yield from wording.figures(_texts(answer), known, severity=Severity.FAIL, rule="offer_is_the_rows")
+    yield from wording.offered(_texts(answer), known, rule="offer_is_the_rows")
 
 
 def _spoken(day: date) -> str:

@@ -120,7 +120,7 @@ def _with_outline(item: dict[str, Any], outputs: Mapping[str, dict[str, Any]]) -
 
 def _text(answer: BlogDraft) -> str:
     faqs = "\n".join(f"{faq.question}\n{faq.answer}" for faq in answer.faqs)
-    return "\n".join([answer.title, answer.quick_answer, answer.body_markdown, faqs, answer.meta_description])
+    return "\n".join([answer.title, answer.meta_title, answer.quick_answer, answer.body_markdown, faqs, answer.meta_description])
 
 
 def length(item: Brief, answer: BlogDraft) -> Iterator[Finding]:
@@ -177,14 +177,14 @@ def links_from_the_brief(item: Brief, answer: BlogDraft) -> Iterator[Finding]:
 
 def numbers_are_sourced(item: Brief, answer: BlogDraft) -> Iterator[Finding]:
     """A figure that is in no fact of the brief may be invented; a person checks it."""
-    known = rules.numbers(" ".join([*item.facts, item.title, item.primary_query, *item.secondary_queries]))
-    for number in sorted(rules.numbers(_text(answer)) - known):
+    known = rules.figures(" ".join([*item.facts, item.title, item.primary_query, *item.secondary_queries]))
+    for number in sorted(rules.figures(wording.plain(_text(answer))) - known):
         yield Finding("numbers_are_sourced", Severity.WARN, "This figure is in no fact of the brief.", "body_markdown", number)
 
 
 def claims(item: Brief, answer: BlogDraft) -> Iterator[Finding]:
     """Banned claims fail the draft; claims that need evidence or a named approver put it first."""
-    for hit in lexicon.hits("claims", _text(answer)):
+    for hit in lexicon.hits("claims", wording.plain(_text(answer))):
         severity = Severity.FAIL if hit.group == "block" else Severity.ESCALATE
         yield Finding("claims", severity, f"{hit.term}: {hit.why}", "body_markdown", hit.found)
 

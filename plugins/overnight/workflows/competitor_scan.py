@@ -4,14 +4,18 @@ gather (code) → analyse (a request a competitor with changes) → rank (code) 
 Matches with our own catalogue are found in code and called sure only where brand and model number agree.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from overnight.validation import wording
 from overnight.workflow import Expectation, Finding, Mode, Review, Severity, Step, Workflow
 from overnight.workflows._fields import QueueRow, Texts, Urls
+
+_AMAZON = re.compile(r"(?:^|\.)(?:amazon\.(?:[a-z]{2,3}|com?\.[a-z]{2})|amzn\.(?:to|eu|com|asia)|a\.co)$", re.IGNORECASE)
 
 
 class Competitor(QueueRow):
@@ -22,6 +26,13 @@ class Competitor(QueueRow):
     urls: Urls = Field(min_length=1, max_length=30)
     watch: Texts = Field(default_factory=list, max_length=20)
     relevance: Literal["low", "normal", "high"] = "normal"
+
+    @field_validator("urls")
+    @classmethod
+    def _no_amazon(cls, urls: list[str]) -> list[str]:
+        if refused := [url for url in urls if _AMAZON.search(urlsplit(url).hostname or "")]:
+            raise ValueError(f"Amazon's own pages are not read ({refused[0]}): its terms forbid it. Use a licensed feed")
+        return urls
 
 
 class Change(BaseModel):

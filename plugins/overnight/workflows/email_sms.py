@@ -17,6 +17,9 @@ from overnight.workflow import Expectation, Finding, Review, Severity, Step, Wor
 from overnight.workflows._fields import Day, QueueRow, Texts, Url
 
 _TAG = re.compile(r"\{\{\s*([\w.]+)\s*(\|[^}]*)?\}\}|\{%\s*(\w+)[^%]*%\}")
+_FALLBACK = re.compile(
+    r"\bdefault\s*(?::|\()\s*([\"'])(.*?)\1"
+)  # liquid and Django: default: "x", default:'x'; Jinja: default('x')
 _HREF = re.compile(r"href\s*=\s*[\"']([^\"']*)[\"']", re.IGNORECASE)
 _EMAIL_TAGS = [
     "p",
@@ -101,7 +104,12 @@ def _lengths_of_tags(item: Campaign) -> dict[str, int]:
 def filled(item: Campaign, text: str) -> str:
     """A text with its merge tags at their longest: what is sent in the worst case."""
     sizes = _lengths_of_tags(item)
-    return _TAG.sub(lambda match: "x" * sizes.get(match.group(1) or "", 20), text)
+
+    def longest(tag: re.Match[str]) -> str:
+        fallback = _FALLBACK.search(tag.group(2) or "")
+        return "x" * max(sizes.get(tag.group(1) or "", 20), len(fallback[2]) if fallback else 0)
+
+    return _TAG.sub(longest, text)
 
 
 def right_channel(item: Campaign, answer: Message) -> Iterator[Finding]:
@@ -188,7 +196,7 @@ def merge_tags(item: Campaign, answer: Message) -> Iterator[Finding]:
                 continue
             if name is None or name not in allowed:
                 yield Finding("merge_tags", Severity.FAIL, "A merge tag the brief does not allow.", field, match.group(0))
-            elif not match.group(2):
+            elif not _FALLBACK.search(match.group(2) or ""):
                 yield Finding("merge_tags", Severity.WARN, "A merge tag without a fallback.", field, match.group(0))
         if "{{" in rest or "}}" in rest or "{%" in rest:
             yield Finding("merge_tags", Severity.FAIL, "A broken merge tag.", field)
@@ -240,6 +248,8 @@ def offer_is_the_briefs(item: Campaign, answer: Message) -> Iterator[Finding]:
         known += [item.offer_ends.isoformat(), f"{item.offer_ends.day} {item.offer_ends.strftime('%B')} {item.offer_ends.year}"]
     texts = {name: unescape(_HREF.sub("", _TAG.sub(" ", text))) for name, text in _texts(item, answer).items()}
     yield from wording.figures(texts, known, severity=Severity.FAIL, rule="offer_is_the_briefs")
+    dates = [item.send_on.isoformat(), *([item.offer_ends.isoformat()] if item.offer_ends else [])]
+    yield from wording.offered(texts, [item.offer, item.terms, *item.facts, item.objective, *dates], rule="offer_is_the_briefs")
     if item.offer and not any(part in " ".join(texts.values()) for part in rules.figures(item.offer) or {""}):
         yield Finding("offer_is_the_briefs", Severity.WARN, "The offer's figure is nowhere in the message.", None, item.offer)
 

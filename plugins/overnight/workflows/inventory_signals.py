@@ -15,9 +15,12 @@ from overnight.validation import wording
 from overnight.workflow import Expectation, Finding, Mode, Review, Severity, Step, Workflow
 from overnight.workflows._fields import Day, Number, QueueRow, Whole
 
-_FIGURE = re.compile(r"(?<![\w.])[+-]?\d+(?:[.,]\d+)*")
+_FIGURE = re.compile(r"(?<![\w.])[+-]?\d+(?:[.,]\d+)*(?:\s?%| per ?cent)?")
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
-_WINDOWS = re.compile(r"(?<![\d.,])(?:7|30|60|90|28)[ -]days?\b")
+# The windows a pace is taken over; how long stock will last is a figure like any other.
+_WINDOWS = re.compile(
+    r"(?<![\d.,])(?:7|28|30|60|90)-day\b|\b(?:last|past|previous|prior|trailing|recent) (?:7|28|30|60|90) days\b", re.IGNORECASE
+)
 ROUNDING = 0.005  # a figure may be rounded, by so much of itself or by half a unit of what it is given in
 
 
@@ -66,28 +69,31 @@ def figures_are_the_tables(item: Anomaly, answer: Explanation) -> Iterator[Findi
     """Every figure in the words is one of the table's, at most rounded."""
     known = [float(value) for value in [*item.numbers.values(), *_own(item)] if isinstance(value, int | float)]
     dates = {str(value) for value in item.numbers.values() if isinstance(value, str)} | {str(item.inbound_eta)}
+    dates.add(item.snapshot_at.date().isoformat())
     for field, text in (("narrative", answer.narrative), ("question", answer.question)):
         for day in _DATE.findall(text):
             if day not in dates:
                 yield Finding("figures_are_the_tables", Severity.FAIL, "A date that is not in the table.", field, day)
         plain = _WINDOWS.sub(" ", _DATE.sub(" ", text)).replace(item.sku, " ").replace(item.title or "\0", " ")
         for found in _FIGURE.findall(plain):
-            value = float(found.replace(",", "") if re.fullmatch(r"\d{1,3}(?:,\d{3})+", found) else found.replace(",", "."))
-            if not any(_same(abs(value), one, found) for one in known):
+            digits = found.rstrip("% percnt")
+            value = float(digits.replace(",", "") if re.fullmatch(r"\d{1,3}(?:,\d{3})+", digits) else digits.replace(",", "."))
+            scale = 100 if digits != found else 1  # a share of the table, told in per cent
+            if not any(_same(abs(value), one * scale, digits) for one in known):
                 yield Finding("figures_are_the_tables", Severity.FAIL, "A figure that is not in the table.", field, found)
 
 
 def _own(item: Anomaly) -> list[float]:
     given = (item.available, item.reserved, item.inbound, item.lead_time_days, item.lead_time_sd, item.moq, item.case_pack,
              item.service_level, item.aged_units, item.unit_cost, item.price)  # fmt: skip
-    return [float(value) for value in given if value is not None]
+    return [*(float(value) for value in given if value is not None), *map(float, re.findall(r"\d+(?:\.\d+)?", item.title))]
 
 
 def _same(value: float, known: float, written: str) -> bool:
-    """Whether a written figure is a known one: within its own rounding, also as a percentage of it."""
+    """Whether a written figure is a known one, within its own rounding."""
     decimals = len(written.rpartition(".")[2]) if "." in written else 0
     half = 0.5 * 10**-decimals
-    return any(abs(value - one) <= max(half, ROUNDING * abs(one)) for one in (abs(known), abs(known) * 100))
+    return bool(abs(value - abs(known)) <= max(half, ROUNDING * abs(known)))
 
 
 def nothing_ordered_or_priced(item: Anomaly, answer: Explanation) -> Iterator[Finding]:

@@ -49,6 +49,7 @@ def _one(row: StepRow, facts: NightFacts, folder: Path, catalogue: Catalogue, li
         return Computed(row.item_id, None, error="none of its pages could be read: " + _errors(now)[:300], retryable=True)
     before = _last_before(place, facts.night)
     changes = list(_compare(before, now, catalogue, limit))
+    _keep(place, facts.night, now)  # with the price that each offer was last told of at
     trap = _trap(before, now, limit)
     for change in changes:
         change["doubtful"] = change.get("doubtful") or trap
@@ -61,6 +62,7 @@ def _one(row: StepRow, facts: NightFacts, folder: Path, catalogue: Catalogue, li
         {
             "pages": len(good),
             "offers": len(offers),
+            "without_a_price": sum(offer["price"] is None for offer in offers),
             "baseline": before is None,
             "changes": shown,
             "not_shown": len(changes) - len(shown),
@@ -122,6 +124,11 @@ def _offers(data: Any, url: str, depth: int = 0) -> Iterator[dict[str, Any]]:
         for part in data:
             yield from _offers(part, url, depth + 1)
     elif isinstance(data, dict):
+        if isinstance(data.get("hasVariant"), list):  # a ProductGroup: each of its variants has a price of its own
+            for variant in data["hasVariant"]:
+                if isinstance(variant, dict):
+                    yield from _offers({"name": data.get("name"), "@type": "Product", **variant}, url, depth + 1)
+            return
         if "Product" in str(data.get("@type", "")) and data.get("name"):
             yield _offer(data, url)
             return
@@ -131,19 +138,27 @@ def _offers(data: Any, url: str, depth: int = 0) -> Iterator[dict[str, Any]]:
 
 
 def _offer(data: Mapping[str, Any], url: str) -> dict[str, Any]:
-    stated = data.get("offers") or {}
-    stated = stated[0] if isinstance(stated, list) and stated else stated
-    stated = stated if isinstance(stated, dict) else {}
-    price = matching._price(str(stated.get("price") or stated.get("lowPrice") or ""))
-    state = str(stated.get("availability", "")).rpartition("/")[2].lower()
+    stated = _first(data.get("offers"))
+    listed = _first(stated.get("offers"))  # of an AggregateOffer
+    places = (stated, _first(stated.get("priceSpecification")), listed, _first(listed.get("priceSpecification")))
+    figures = [place[name] for place in places for name in ("price", "lowPrice", "minPrice") if place.get(name) not in (None, "")]
+    price = matching._price(str(figures[0])) if figures else None
+    state = str(stated.get("availability") or listed.get("availability") or "").rpartition("/")[2].lower()
+    currency = next((place["priceCurrency"] for place in places if place.get("priceCurrency")), "")
     return {
         "id": str(data.get("sku") or data.get("productID") or data.get("mpn") or data["name"])[:120],
         "title": str(data["name"])[:300],
         "price": price,
-        "currency": str(stated.get("priceCurrency", ""))[:8],
+        "currency": str(currency)[:8],
         "available": state not in _OUT,
         "url": str(data.get("url") or url)[:500],
     }
+
+
+def _first(stated: Any) -> Mapping[str, Any]:
+    """What schema.org lets be one or a list of them."""
+    one = stated[0] if isinstance(stated, list) and stated else stated
+    return one if isinstance(one, dict) else {}
 
 
 def text_of(page: Page) -> list[str]:
@@ -162,8 +177,6 @@ def _kept(place: Path, night: str) -> dict[str, Any] | None:
 
 def _keep(place: Path, night: str, now: Mapping[str, Any]) -> None:
     path = place / f"{night}.json"
-    if path.exists():
-        return
     place.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(now, ensure_ascii=False), encoding="utf-8")
@@ -232,18 +245,21 @@ def _offers_compared(
 
 
 def _price_compared(
-    found: "Found", was: Mapping[str, Any], offer: Mapping[str, Any], page: Mapping[str, Any], limit: Mapping[str, Any]
+    found: "Found", was: Mapping[str, Any], offer: dict[str, Any], page: Mapping[str, Any], limit: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    if not was["price"] or not offer["price"] or was["price"] == offer["price"]:
+    told = was.get("told") or was["price"]  # the last one that somebody read of: a price that creeps is a change at last
+    offer["told"] = told if offer["price"] else offer["price"]
+    if not told or not offer["price"] or told == offer["price"]:
         return
-    pct = offer["price"] / was["price"] - 1
-    crosses = found.sure and found.ours is not None and (was["price"] < found.ours) != (offer["price"] < found.ours)
+    pct = offer["price"] / told - 1
+    crosses = found.sure and found.ours is not None and (told < found.ours) != (offer["price"] < found.ours)
     if abs(pct) < limit["price_change"] and not crosses:
         return
+    offer["told"] = offer["price"]
     doubt = "the currency changed" if was["currency"] != offer["currency"] else ""
     doubt = doubt or ("a jump too large to be sure of" if abs(pct) > limit["jump"] else "")
     kind = "price_down" if pct < 0 else "price_up"
-    yield found.change(kind, page, f"{was['price']:.2f}", f"{offer['price']:.2f}", pct) | {"doubtful": doubt}
+    yield found.change(kind, page, f"{told:.2f}", f"{offer['price']:.2f}", pct) | {"doubtful": doubt}
 
 
 def _text_compared(old: Mapping[str, Any], page: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -276,6 +292,8 @@ def _trap(before: Mapping[str, Any] | None, now: Mapping[str, Any], limit: Mappi
     priced = [offer for offer in are if offer["price"] is not None]
     if priced and not any(offer["price"] for offer in priced):
         return "every price is nought"
+    if len(are) > 3 and not priced and any(offer["price"] for offer in were):
+        return "no price can be read any more"
     if len(are) > 3 and not any(offer["available"] for offer in are) and any(offer["available"] for offer in were):
         return "everything is out of stock at once"
     gone = {offer["id"] for offer in were} - {offer["id"] for offer in are}

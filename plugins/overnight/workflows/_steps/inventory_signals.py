@@ -25,26 +25,32 @@ WINDOWS = (7, 30, 60, 90)
 FAR = 9999.0
 SEVERITIES = {"data_quality": "warning", "demand_spike": "info", "demand_drop": "info", "overstock": "info", "aging": "info",
               "low_level_fee_risk": "warning", "reorder_now": "warning", "healthy": "none"}  # fmt: skip
+SOLD = ("active", "launch")
 _ORDER = {"critical": 0, "warning": 1, "info": 2, "none": 3}
 
 
 def score(rows: Sequence[StepRow], facts: NightFacts) -> list[Computed]:
-    """Score every SKU of the night. A stale snapshot is no basis for anything: those rows have no good answer."""
+    """Score every SKU of the night. A stale snapshot, and sales that end days ago, are no basis for anything: no good answer."""
     limit = limits.of("inventory")
     catalogue = pd.DataFrame([{"item_id": row.item_id, **row.item} for row in rows])
     now = facts.now.astimezone(ZoneInfo(brand().timezone))  # a day of sales, and a snapshot without a zone, are the shop's
-    table = scored(catalogue, read_sales(data_dir(facts.workflow)), now, limit)
+    sales = read_sales(data_dir(facts.workflow))
+    if len(sales) and (behind := (pd.Timestamp(now.date()) - sales["date"].max()).days - 1) > limit["sales_days"]:
+        newest = f"{sales['date'].max():%Y-%m-%d}"
+        said = f"the newest sale in its file is of {newest}, {behind} days are missing: nothing is computed from it"
+        return [Computed(row.item_id, None, error=said, retryable=False) for row in rows]
+    table = scored(catalogue, sales, now, limit)
     return [_computed(record, limit) for record in _records(table)]
 
 
 def read_sales(folder: Path) -> pd.DataFrame:
-    """Sales by SKU and day from `sales*.csv` or `.parquet`: sku, date, units and, where known, in_stock (0 or 1)."""
+    """Sales by SKU and day from `sales*.csv` or `.parquet`: sku, date, units and, where known, marketplace and in_stock."""
     parts = []
     for path in sorted(folder.glob("sales*")):
         part = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype={"sku": str})
         part["sku"] = part["sku"].astype(str)
         part["date"] = pd.to_datetime(part["date"]).dt.normalize()
-        parts.append(part[[name for name in ("sku", "date", "units", "in_stock") if name in part]])
+        parts.append(part[[name for name in ("sku", "marketplace", "date", "units", "in_stock") if name in part]])
     if not parts:
         return pd.DataFrame(
             {"sku": pd.Series(dtype=str), "date": pd.Series(dtype="datetime64[ns]"), "units": pd.Series(dtype=float)}
@@ -59,7 +65,8 @@ def scored(catalogue: pd.DataFrame, sales: pd.DataFrame, now: datetime, limit: M
         now: in the shop's zone: the history ends with its yesterday.
     """
     day = pd.Timestamp(now.date())  # the history ends with the last whole day: yesterday
-    daily, in_stock = _daily(catalogue["sku"].astype(str), sales, day, int(limit["history_days"]))
+    keys, sales = _by_marketplace(catalogue, sales)
+    daily, in_stock = _daily(keys, sales, day, int(limit["history_days"]))
     table = catalogue.copy()
     table["sku"] = table["sku"].astype(str)
     for window in WINDOWS:
@@ -69,13 +76,25 @@ def scored(catalogue: pd.DataFrame, sales: pd.DataFrame, now: datetime, limit: M
     table["daily_sd"] = _sd(daily, in_stock)
     table["trend"] = np.where(table["v30"] > 0, table["v7"] / table["v30"].replace(0, np.nan), np.nan)
     table["z_score"] = _z(daily, in_stock)
+    table["unheard_of"] = _unheard_of(daily, in_stock)
     table["units_90"] = (daily * in_stock).sum(axis=1)
-    table["has_history"] = table["sku"].isin(set(sales["sku"])) if len(sales) else False
+    table["has_history"] = keys.isin(set(sales["sku"])).to_numpy() if len(sales) else False
     _cover(table, day)
     _orders(table, daily, limit)
     _classes(table)
     _signals(table, now, limit)
     return table
+
+
+def _by_marketplace(catalogue: pd.DataFrame, sales: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:
+    """What joins a row to its sales: SKU and marketplace where both sides name one: marketplaces are never mixed."""
+    skus = catalogue["sku"].astype(str)
+    if "marketplace" not in sales or "marketplace" not in catalogue:
+        return skus, sales
+    places = sales["marketplace"].fillna("").astype(str).str.strip().str.upper()
+    own = catalogue["marketplace"].fillna("").astype(str).str.strip().str.upper()
+    apart = sales[places != ""].assign(sku=sales["sku"] + "\t" + places)
+    return skus.where(own == "", skus + "\t" + own), pd.concat([sales, apart], ignore_index=True)
 
 
 def _daily(skus: pd.Series, sales: pd.DataFrame, day: pd.Timestamp, days: int) -> tuple[Array, Array]:
@@ -86,6 +105,8 @@ def _daily(skus: pd.Series, sales: pd.DataFrame, day: pd.Timestamp, days: int) -
     rows, columns = recent["sku"].map(place), (recent["date"] - start).dt.days
     known = rows.notna()
     units, stocked = np.zeros((len(place), days)), np.ones((len(place), days))
+    if len(recent):
+        stocked[:, : int((recent["date"].min() - start).days)] = 0  # a file of thirty days says nothing of sixty before it
     at = (rows[known].astype(int).to_numpy(), columns[known].to_numpy())
     np.add.at(units, at, recent.loc[known, "units"].to_numpy(dtype=float))
     if "in_stock" in recent:
@@ -123,6 +144,21 @@ def _z(units: Array, stocked: Array) -> Any:
     return np.divide(gap, error, out=np.zeros(len(units)), where=(error > 0) & sold)
 
 
+def _unheard_of(units: Array, stocked: Array) -> Any:
+    """Whether the last week sold more (1) or less (-1) than every week before it, of those that were in stock throughout.
+
+    Sales of most SKUs are lumpy: a week far out in standard errors is nothing new for one that sells by the pallet, and one
+    that sells daily and sold nothing is news long before it is three errors out.
+    """
+    sums, days = (np.cumsum(np.pad(one, ((0, 0), (1, 0))), axis=1) for one in (units * stocked, stocked))
+    weeks, whole = sums[:, 7:] - sums[:, :-7], days[:, 7:] - days[:, :-7] == 7
+    before, known = weeks[:, :-7], whole[:, :-7]
+    last, enough = weeks[:, -1], whole[:, -1] & (known.sum(axis=1) >= 7)
+    most = np.where(known, before, -np.inf).max(axis=1, initial=-np.inf)
+    least = np.where(known, before, np.inf).min(axis=1, initial=np.inf)
+    return np.where(enough & (last > most), 1, np.where(enough & (last < least), -1, 0))
+
+
 def _cover(table: pd.DataFrame, day: pd.Timestamp) -> None:
     speed = table["velocity"].to_numpy()
     usable = table["available"].clip(lower=0).to_numpy(dtype=float)
@@ -132,6 +168,10 @@ def _cover(table: pd.DataFrame, day: pd.Timestamp) -> None:
     arrives = (eta - day).dt.days.to_numpy(dtype=float)
     table["arrives_in"] = np.where((table["inbound"] > 0) & ~np.isnan(arrives), arrives, np.nan)
     table["gap_days"] = np.where(table["arrives_in"].notna(), np.maximum(0, table["arrives_in"] - table["days_of_cover"]), np.nan)
+    # What is overdue may never come, and what comes too late covers no gap; what comes in time adds its own days and no more.
+    in_time = (table["arrives_in"] >= 0) & (table["gap_days"] == 0)
+    coming = usable + np.where(in_time, table["inbound"].to_numpy(dtype=float), 0.0)
+    table["cover_with_inbound"] = np.minimum(np.divide(coming, speed, out=np.full(len(table), FAR), where=speed > 0), FAR)
     soon = table["days_of_cover"] < FAR
     out: Any = day + pd.to_timedelta(np.where(soon, np.floor(np.minimum(table["days_of_cover"], 3650)), 0), unit="D")
     table["stockout_on"] = pd.Series(out.strftime("%Y-%m-%d"), index=table.index).where(
@@ -157,7 +197,8 @@ def _orders(table: pd.DataFrame, daily: Array, limit: Mapping[str, Any]) -> None
     wanted = (table["reorder_point"] + table["velocity"] * lead - position).clip(lower=0)
     needed = np.maximum(wanted, table["moq"])
     packs = np.ceil(needed / table["case_pack"]) * table["case_pack"]
-    table["suggested_order"] = np.where((position <= table["reorder_point"]) & (table["velocity"] > 0), packs, 0.0)
+    due = (position <= table["reorder_point"]) & (table["velocity"] > 0) & table["status"].isin(SOLD)
+    table["suggested_order"] = np.where(due, packs, 0.0)
 
 
 def _observed(daily: Array, lead: Array, level: Array) -> Array:
@@ -188,27 +229,29 @@ def _classes(table: pd.DataFrame) -> None:
 
 
 def _signals(table: pd.DataFrame, now: datetime, limit: Mapping[str, Any]) -> None:
-    active = table["status"] == "active"
+    active, sold = table["status"] == "active", table["status"].isin(SOLD)
     lead = table["lead_time_days"].astype(float)
     moving = table["velocity"] > 0
     snapshots = pd.to_datetime(table["snapshot_at"].map(lambda at: _in_zone(at, now)), utc=True)
     table["stale"] = (pd.Timestamp(now) - snapshots) > timedelta(hours=float(limit["stale_hours"]))
-    broken = (table["available"] < 0) | (active & lead.isna()) | (active & ~table["has_history"])
-    cover = table["days_of_cover"]
-    uncovered = table["arrives_in"].isna() | (table["gap_days"] > 0)
-    risky = active & moving & uncovered & ((cover < limit["warning_days"]) | (cover < lead))
+    broken = (table["available"] < 0) | (active & ~table["has_history"])
+    cover = table["cover_with_inbound"]
+    woke = (table["units_90"] > 0) & (table["units_90"] == table["v7"] * 7) & (table["v7"] >= 1)  # it had sold nothing before
     low = active & moving & (table["supply_30"] < limit["fee_days"]) & (table["supply_90"] < limit["fee_days"])
     choices = [
         ("data_quality", broken),
-        ("stockout_risk", risky & (cover < limit["warning_days"])),
-        ("reorder_now", active & (table["suggested_order"] > 0)),
+        ("stockout_risk", sold & moving & (cover < limit["warning_days"])),  # how long stock lasts needs no lead time
+        ("data_quality", active & lead.isna()),
+        ("reorder_now", table["suggested_order"] > 0),
         ("low_level_fee_risk", low),
-        ("demand_spike", active & (table["z_score"] >= limit["spike_z"])),
-        ("demand_drop", active & (table["z_score"] <= -limit["spike_z"])),
+        ("demand_spike", active & (table["unheard_of"] > 0) & ((table["z_score"] >= limit["spike_z"]) | woke)),
+        ("demand_drop", active & (table["unheard_of"] < 0) & ((table["z_score"] <= -limit["spike_z"]) | (table["v7"] == 0))),
         ("aging", table["aged_units"] > 0),
         (
             "overstock",
-            (cover > limit["overstock_days"]) & (table["available"] > 0) & (active | (table["status"] == "discontinued")),
+            (table["days_of_cover"] > limit["overstock_days"])
+            & (table["available"] > 0)
+            & (active | (table["status"] == "discontinued")),
         ),
     ]
     table["signal"] = np.select([mask.to_numpy() for _, mask in choices], [name for name, _ in choices], default="healthy")

@@ -7,6 +7,7 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -145,5 +146,8 @@ def read_catalogue(rows: Iterable[Mapping[str, str]]) -> Catalogue:
 def _price(text: str | None) -> float | None:
     from price_parser import Price
 
+    with suppress(ValueError):
+        # As data is written, 12.995 and 1299.000 have a point; a person's 1.299,00 € is read below.
+        return float(text or "")
     found = Price.fromstring(text).amount_float if text else None
     return float(found) if found is not None else None
