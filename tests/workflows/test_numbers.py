@@ -2,6 +2,7 @@
 
 import csv
 import math
+import random
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -430,3 +431,39 @@ def test_a_digest_reconciles_to_its_rows() -> None:
     assert (summary["returns"], sum(summary["reasons"].values()), summary["value_usd"]) == (7, 7, 70.0)
     assert Counter(buckets.values()) == {"covered": 5, "sample": 2}
     assert date.fromisoformat("2026-11-23")
+
+
+def test_on_nights_of_one_and_the_same_shop_nothing_moves() -> None:
+    """Twenty nights and their 28 days drawn from one distribution: what the pages call a move is none, on nearly all of them."""
+    dice = random.Random(7)
+    pairs = [f"S{n} · {reason}" for n in range(60) for reason in ("size_fit", "quality_defect", "changed_mind")]
+    weights = [1 / (1 + n % 37) for n in range(len(pairs))]
+    aspects = [f"a{n}" for n in range(15)]
+
+    def returns(count: int) -> dict[str, int]:
+        return dict(Counter(dice.choices(pairs, weights, k=count)))
+
+    def reviews(count: int) -> dict[str, int]:
+        return {aspect: sum(dice.random() < 0.08 for _ in range(count)) for aspect in aspects}
+
+    moved, rose, seen = 0, 0, 0
+    for _ in range(20):
+        past = [{"_pairs": returns(4200), "_returns": {"all": 4200}, "_complaints": reviews(5600), "_reviews": {"all": 5600}}]
+        moved += len(returns_digest.movers(returns(150), 150, past))
+        rose += len(sentiment_digest.rising(reviews(200), 200, past))
+        agreeing = sum(dice.random() < 0.4 for _ in range(60))
+        before = sum(dice.random() < 0.4 for _ in range(28 * 60))
+        counts = {f"engine {n}": [3 * agreeing, 180] for n in range(4)}
+        seen += bool(visibility_digest.moves(counts, [{"_counts": {name: [3 * before, 28 * 180] for name in counts}}], 60))
+    assert moved <= 3
+    assert rose <= 3
+    assert seen <= 2
+
+
+def test_what_really_moved_is_still_told() -> None:
+    """A batch with a fault: ten of a hundred and fifty where two were usual."""
+    past = [{"_pairs": {"A · quality_defect": 56, "B · size_fit": 4144}, "_returns": {"all": 4200}}]
+    (move,) = returns_digest.movers({"A · quality_defect": 12, "B · size_fit": 138}, 150, past)[:1]
+    assert move["what"] == "A · quality_defect"
+    counts = {"all engines": [150, 180]}
+    assert visibility_digest.moves(counts, [{"_counts": {"all engines": [2016, 5040]}}], 60)

@@ -37,7 +37,7 @@ def digest(rows: Sequence[NightRow], *, sample: int, seed: str, past: Past = ())
             {"rival": name, "named": count, "rate": _said(count, asked)}
             for name, count in sorted(rivals.items(), key=lambda r: -r[1])
         ],
-        "moves": moves(counts, past),
+        "moves": moves(counts, past, len(rows)),
         "never_named": [row.item["prompt"] for row in rows if not row.answer["mentioned"]][:10],
         "_counts": counts,
     }
@@ -59,12 +59,18 @@ def _said(hits: int, of: int) -> str:
     return f"{hits / of:.0%} ({low:.0%} to {high:.0%})" if of else "nothing to count"
 
 
-def moves(counts: dict[str, list[int]], past: Past) -> list[dict[str, Any]]:
-    """What differs from the last 28 days by more than chance."""
+def moves(counts: dict[str, list[int]], past: Past, questions: int | None = None) -> list[dict[str, Any]]:
+    """What differs from the last 28 days by more than chance.
+
+    Args:
+        questions: how many were asked: the runs and engines of one question agree, so they are one look and not many.
+    """
     found: list[dict[str, Any]] = []
     for name, (hits, of) in counts.items():
         earlier = [night["_counts"][name] for night in past if name in (night.get("_counts") or {})]
         before = (sum(pair[0] for pair in earlier), sum(pair[1] for pair in earlier))
-        if apart((hits, of), before):
+        runs = max(1.0, of / questions) if questions else 1.0
+        now, then = ((round(pair[0] / runs), round(pair[1] / runs)) for pair in ((hits, of), before))
+        if apart(now, then, among=len(counts)):
             found.append({"what": name, "now": _said(hits, of), "last_28_days": _said(*before)})
     return found

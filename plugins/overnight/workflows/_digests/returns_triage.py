@@ -51,10 +51,12 @@ def movers(counts: dict[str, int], total: int, past: Past) -> list[dict[str, Any
     """SKU and reason pairs whose share of the returns differs from the last 28 days' by more than chance."""
     before, of = added_up(past, "_pairs"), added_up(past, "_returns").get("all", 0)
     found: list[dict[str, Any]] = []
-    for name in sorted(counts.keys() | before.keys()):
-        now = (counts.get(name, 0), total)
-        then = (before.get(name, 0), of)
-        if max(now[0], then[0]) >= 3 and apart(now, then):
+    names = sorted(counts.keys() | before.keys())
+    for name in names:
+        now, then = (counts.get(name, 0), total), (before.get(name, 0), of)
+        # One return of something that is rarely sent back is no move, however rare: three are wanted, or would have been due.
+        enough = max(now[0], then[0] / max(1, of) * total) >= 3
+        if enough and apart(now, then, among=len(names)):
             share, was = now[0] / max(1, now[1]), then[0] / max(1, then[1])
             found.append({"what": name, "returns": now[0], "share": round(share, 3), "share_in_28_days": round(was, 3)})
     return sorted(found, key=lambda row: -abs(row["share"] - row["share_in_28_days"]))[:TOP]

@@ -108,6 +108,6 @@ def rising(complaints: dict[str, int], reviews: int, past: Past) -> list[dict[st
     found: list[dict[str, Any]] = []
     for aspect, count in complaints.items():
         share, was = count / max(1, reviews), before.get(aspect, 0) / max(1, of)
-        if share > was and apart((count, reviews), (before.get(aspect, 0), of)):
+        if share > was and apart((count, reviews), (before.get(aspect, 0), of), among=len(complaints)):
             found.append({"aspect": aspect, "share": round(share, 3), "share_in_28_days": round(was, 3)})
     return sorted(found, key=lambda row: row["share_in_28_days"] - row["share"])
