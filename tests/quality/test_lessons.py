@@ -1,13 +1,15 @@
 """What repeats in reasons and edits is proposed, a person decides, and a replay tells help from harm before."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from overnight import prompts
+from overnight.alerts import watchdog
+from overnight.ledger import alerts, retention, reviews, verify
 from overnight.ledger import lessons as taught
-from overnight.ledger import reviews, verify
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger
 from overnight.quality import lessons, replay
@@ -113,6 +115,14 @@ def test_a_replay_tells_the_lesson_that_helps_from_the_one_that_harms_and_the_on
     assert paid_twice(sandbox) == []
     again = Night(sqlite_ledger, "blog_drafts", run_id="manual__2", now=night.now, change={"surface": "page", "source": "csv"})
     assert again.run()["locked"] == 0, "no queue sees what a replay asked"
+    later = again.clock() + timedelta(days=40)
+    watchdog.watch(sqlite_ledger, now=later)
+    with sqlite_ledger.read() as conn:
+        assert not [row for row in alerts.listed(conn) if "replay" in row["workflow"]], "nobody waits for a trial's review"
+        due = retention.items_to_clear(conn, later, 10**6)
+        copied = [row[0] for row in conn.exec_driver_sql("SELECT id FROM items WHERE source = 'replay'")]
+        assert set(copied) <= set(due), "its copies of people's texts go by age like all others"
+        assert retention.raw_files(conn, "blog_drafts_replay", later)
     with sqlite_ledger.read() as conn:
         assert verify.problems(conn) == []
 

@@ -114,6 +114,10 @@ def list_members(conn: Connection, night_id: int, item_ids: Iterable[int]) -> No
         conn.execute(insert(night_items), rows)
 
 
+REPLAY = "replay"
+"""The source of a lesson's trial nights: no review follows them, and nothing of theirs goes anywhere."""
+
+
 def unfinished(conn: Connection) -> list[Night]:
     """Nights that are not closed, oldest first."""
     return list(conn.execute(select(nights).where(nights.c.state != NightState.CLOSED).order_by(nights.c.id)).mappings())

@@ -19,9 +19,9 @@ WAITING_STATES = (ItemState.WAITING, ItemState.CARRIED_OVER, ItemState.REWORK)
 
 
 def known_rows(conn: Connection, workflow: str, source: str, keys: Iterable[str]) -> dict[str, list[Row]]:
-    """What the ledger holds for these row ids, newest last: id, content_hash, state, message and the night's label."""
+    """What the ledger holds for these row ids, newest last: id, content_hash, state, message, priority and the night's label."""
     found: dict[str, list[Row]] = defaultdict(list)
-    columns = (items.c.id, items.c.key, items.c.content_hash, items.c.state, items.c.message, nights.c.night)
+    columns = (items.c.id, items.c.key, items.c.content_hash, items.c.state, items.c.message, items.c.priority, nights.c.night)
     for chunk in transitions.chunks(keys, transitions.CHUNK):
         query = (
             select(*columns)
@@ -77,6 +77,22 @@ def write_again(conn: Connection, texts: Mapping[int, tuple[Row, str | None]]) -
     """The texts of rows that come back: by age they may have been removed meanwhile."""
     for item_id, (given, context) in texts.items():
         conn.execute(update(items).where(items.c.id == item_id).values(input=given, context=context, texts_removed_at=None))
+
+
+def urge(conn: Connection, priorities: Mapping[int, int]) -> None:
+    """Somebody changed the priority of rows: it holds for what still waits."""
+    for priority in set(priorities.values()):
+        ids = [item_id for item_id, wanted in priorities.items() if wanted == priority]
+        for chunk in transitions.chunks(ids, transitions.CHUNK):
+            waits = items.c.id.in_(chunk) & items.c.state.in_(WAITING_STATES)
+            conn.execute(update(items).where(waits).values(priority=priority))
+
+
+def refused(conn: Connection, night_id: int, beginning: str) -> list[str]:
+    """The ids of the rows that a night refused in words that begin so."""
+    mine = (items.c.night_id == night_id) & (items.c.state == ItemState.REJECTED)
+    query = select(items.c.key).where(mine, items.c.message.startswith(beginning, autoescape=True))
+    return list(conn.execute(query.order_by(items.c.id)).scalars())
 
 
 def age(conn: Connection, ids: Iterable[int]) -> None:

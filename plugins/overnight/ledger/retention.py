@@ -10,6 +10,7 @@ from sqlalchemy import Connection, case, delete, exists, func, insert, null, sel
 
 from overnight.ledger import audit, transitions
 from overnight.ledger.audit import Actor, Entry
+from overnight.ledger.nights import REPLAY
 from overnight.ledger.queue import REPLACED
 from overnight.ledger.retention_tables import audit_purges
 from overnight.ledger.review_tables import exhibits
@@ -43,9 +44,11 @@ def items_to_clear(conn: Connection, before: datetime, limit: int) -> list[int]:
         .outerjoin(nights, nights.c.id == items.c.night_id)
         # A failed one that a person is to write is still theirs.
         .where((items.c.state != ItemState.FAILED) | items.c.bucket.is_distinct_from(BY_HAND))
-        .where(items.c.state.in_(OVER), items.c.texts_removed_at.is_(None), items.c.in_doubt.is_(False))
+        .where(
+            items.c.state.in_(OVER) | (items.c.source == REPLAY), items.c.texts_removed_at.is_(None), items.c.in_doubt.is_(False)
+        )
         .where(func.coalesce(nights.c.opened_at, items.c.created_at) < before)
-        .where(nights.c.state.is_(None) | (nights.c.state == NightState.CLOSED))
+        .where(nights.c.state.is_(None) | (nights.c.state == NightState.CLOSED) | (items.c.source == REPLAY))
         .order_by(items.c.id)
         .limit(limit)
     )
@@ -108,11 +111,15 @@ def raw_workflows(conn: Connection) -> list[str]:
 
 
 def raw_files(conn: Connection, workflow: str, before: datetime) -> list[Row]:
-    """A workflow's batches whose raw file may go: of nights that were closed before a time."""
+    """A workflow's batches whose raw file may go: of nights that were closed before a time (a lesson's trial: opened)."""
     query = (
         select(batches.c.id, batches.c.raw_path)
         .join(nights, nights.c.id == batches.c.night_id)
-        .where(nights.c.workflow == workflow, nights.c.state == NightState.CLOSED, nights.c.closed_at < before)
+        .where(nights.c.workflow == workflow)
+        .where(
+            (nights.c.state == NightState.CLOSED) & (nights.c.closed_at < before)
+            | (nights.c.source == REPLAY) & (nights.c.opened_at < before)
+        )
         .where(batches.c.state == BatchState.LANDED, batches.c.raw_path.is_not(None), batches.c.raw_removed_at.is_(None))
     )
     return [dict(row) for row in conn.execute(query.order_by(batches.c.id)).mappings()]

@@ -129,7 +129,7 @@ def _facts(task: NightTask, lesson: Mapping[Any, Any], arm: str) -> dict[str, An
     times = clock(declared.times, zone, utcnow(), NOW)
     return {
         "workflow": declared.name, "run_id": task.run_id, "night": f"replay {lesson['id']} {arm}", "timezone": zone,
-        "vendor": declared.vendor, "model": declared.model, "surface": "replay", "source": "replay",
+        "vendor": declared.vendor, "model": declared.model, "surface": "replay", "source": nights.REPLAY,
         "policy_hash": task.policy_hash, "prompt_version": prompts.load(declared).hash, "cap": MOST,
         "budget_usd": task.policy.action_scope.max_usd, "start_at": times.start_at, "cutoff_at": times.cutoff_at,
         "due_at": times.due_at,
@@ -140,7 +140,7 @@ def _lock(conn: Connection, task: NightTask, night: Mapping[Any, Any], past: Seq
     """The past items as items of this arm, locked and planned in one breath: no queue ever sees them."""
     common: dict[str, Any] = {"workflow": task.workflow.name, "actor": task.actor, "now": utcnow()}
     rows = [
-        {"source": "replay", "source_ref": f"decision {d['id']}", "key": _key(d),
+        {"source": nights.REPLAY, "source_ref": f"decision {d['id']}", "key": _key(d),
          "input": _given(conn, task, d), "context": d["context"],
          "content_hash": hashlib.sha256(f"{task.run_id} {d['id']}".encode()).hexdigest(), "priority": 0}
         for d in past

@@ -73,13 +73,16 @@ def drain(ledger: Ledger, task: NightTask, *, now: datetime) -> list[int]:
     place.answer(workflow.name, night["night"], told, troubles)
     _say_over_budget(ledger, task, night, now=now)
     _say_over_capacity(ledger, task, night, now=now)
-    _say_urgent(ledger, task, night, told, now=now)
+    _say_urgent(ledger, task, night, now=now)
     return planned
 
 
-def _say_urgent(ledger: Ledger, task: NightTask, night: Night, told: Sequence[RowAnswer], *, now: datetime) -> None:
-    """Rows that may not wait are a person's at once: the alert names them, and nothing of their text."""
-    keys = [answer.key for answer in told if answer.message.startswith(intake.URGENT)]
+def _say_urgent(ledger: Ledger, task: NightTask, night: Night, *, now: datetime) -> None:
+    """Rows that may not wait are a person's at once: the alert names them, and nothing of their text. Each is told of once; what
+    stands in the queue since an earlier night was told then.
+    """
+    with ledger.read() as conn:
+        keys = queue.refused(conn, night["id"], intake.URGENT)
     if keys:
         listed = ", ".join(keys[:20]) + (f" and {len(keys) - 20} more" if len(keys) > 20 else "")
         notifier.night_alert(
@@ -230,6 +233,7 @@ def _take(
         transitions.move(
             conn, "item", sorted(ids), state, message=None, in_doubt=doubt, detail={"changed": "back"}, **common
         )  # fmt: skip
+    queue.urge(conn, found.urged)
     queue.add(conn, (_row(task.workflow, c) for c in found.new), ItemState.WAITING, **common)
     rows = ({**_row(task.workflow, c), "message": message, "night_id": night["id"]} for c, message in found.rejected)
     queue.add(conn, rows, ItemState.REJECTED, **common)

@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from overnight.ledger.queue import REPLACED
 from overnight.ledger.states import ItemState
 from overnight.queues.source import Columns, RowAnswer, SourceRow
 from overnight.workflow import Workflow
@@ -44,7 +43,8 @@ class Judged:
 class Intake:
     """The rows of one look, sorted into new good ones, new bad ones, and those the ledger knows.
 
-    `revived` are rows that were changed before they were locked, and stand there again now, as the ledger holds them.
+    `revived` are rows that were refused, or changed before they were locked, and stand there good now, as the ledger holds them.
+    `urged` is the priority that a row of the ledger's has now, by item, where somebody changed it.
     `current` is each row's content as it stands now, by key: other versions that wait are none any more.
     """
 
@@ -53,6 +53,7 @@ class Intake:
     repeated: list[RowAnswer] = field(default_factory=list)
     known: list[tuple[SourceRow, Mapping[Any, Any]]] = field(default_factory=list)
     revived: list[tuple[Candidate, Mapping[Any, Any]]] = field(default_factory=list)
+    urged: dict[int, int] = field(default_factory=dict)
     current: dict[str, str] = field(default_factory=dict)
 
 
@@ -96,9 +97,9 @@ def sort(workflow: Workflow, judged: Iterable[Judged], known: Mapping[str, Seque
         if key and key in seen:
             message = f"Duplicate id: {key[:64]!r} stands already at {seen[key]}. Only that row was taken."
             intake.repeated.append(RowAnswer(row.ref, key, "rejected", message))
-        elif same and _was_replaced(same[-1]):
+        elif same and same[-1]["state"] == ItemState.REJECTED:
             intake.current[candidate.key] = candidate.content_hash
-            if problem:  # its content stands in the ledger already, without what is wrong with it today
+            if problem:  # its content stands in the ledger already; what is wrong with it today may be something else
                 intake.repeated.append(RowAnswer(row.ref, key, "rejected", problem))
             else:
                 intake.revived.append((candidate, same[-1]))
@@ -106,6 +107,8 @@ def sort(workflow: Workflow, judged: Iterable[Judged], known: Mapping[str, Seque
         elif same:
             intake.current[candidate.key] = candidate.content_hash
             intake.known.append((row, same[-1]))
+            if not problem and candidate.priority != same[-1]["priority"]:
+                intake.urged[same[-1]["id"]] = candidate.priority
         else:
             intake.current[candidate.key] = candidate.content_hash
             if problem:
@@ -115,10 +118,6 @@ def sort(workflow: Workflow, judged: Iterable[Judged], known: Mapping[str, Seque
         if key:
             seen.setdefault(key, row.ref)
     return intake
-
-
-def _was_replaced(item: Mapping[Any, Any]) -> bool:
-    return bool(item["state"] == ItemState.REJECTED and item["message"] == REPLACED)
 
 
 def _key(workflow: Workflow, row: SourceRow) -> str:
