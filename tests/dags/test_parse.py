@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from overnight import schedule
 from overnight.workflow import workflow, workflow_names
 from tests.conftest import PROJECT
+from tests.support.project import Project
 
 DAGS = sorted((PROJECT / "dags").glob("*.py"))
 HEAVY = ["anthropic", "openai", "google.genai", "pandas", "great_expectations", "fastapi", "genai_prices", "httpx2",
@@ -106,3 +108,17 @@ def test_the_plugin_file_loads_no_web_framework_and_no_sdk(tmp_path: Path) -> No
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120, check=True)
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     assert not loaded & {"anthropic", "openai", "google.genai", "pandas", "great_expectations", "overnight.ui.app"}
+
+
+@pytest.mark.parametrize(
+    ("ends", "crons"),
+    [
+        ("13:00", ("*/10 8-12 * * *", "0 13 * * *")), ("14:00", ("*/10 8-13 * * *", "0 14 * * *")),
+        ("14:30", ("*/10 8-14 * * *", "30 14 * * *")),
+    ],
+)  # fmt: skip
+def test_the_mornings_collecting_lasts_as_long_as_the_review(ends: str, crons: tuple[str, ...], project: Project) -> None:
+    """A team that reviews until two has what it decided at half past one delivered today, and is told what waits."""
+    project.edit("brand.yaml", lambda brand: brand.update(review_ends=ends))
+    timetables = schedule.morning("morning_review")["schedule"].timetables
+    assert tuple(one.expression for one in timetables) == crons

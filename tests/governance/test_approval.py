@@ -12,7 +12,7 @@ from overnight.governance import policy as policies
 from overnight.governance.approval import NotTheirs
 from overnight.governance.check import CheckFailed
 from overnight.governance.policy import Approval
-from overnight.ledger import audit, nights, reviews
+from overnight.ledger import audit, findings, nights, reviews
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger
 from overnight.ledger.reviews import DecisionRefused
@@ -258,3 +258,26 @@ def test_every_record_of_a_night_and_its_review_names_the_policy_it_was_made_und
     assert {event["verb"] for event in events} >= {"decide", "refuse", "move", "create"} - {"move", "create"}
     without = [(event["verb"], event["actor"]) for event in events if event["policy_hash"] != policies.hash_of("email_sms")]
     assert without == []
+
+
+def test_what_a_policy_raises_to_t4_may_still_be_replaced_by_an_owners_own_version(ledger: Ledger, project: Project) -> None:
+    """The draft is nobody's to approve; three rounds later somebody has to be able to write it."""
+    project.policy("blog_drafts", lambda policy: policy["approval"].update(raises={"claims": "T4"}))
+    _, night = shown(ledger, "page", [draft(1)], tiers=["T4"])
+    (item,) = entries(ledger, night)
+    with ledger.write() as conn:
+        row = {"item_id": item["id"], "night_id": night["id"], "rule": "claims", "severity": "escalate", "field": None,
+               "message": "medical", "evidence": None}  # fmt: skip
+        findings.add(conn, [row])
+    own = {"decision": "edit", "edited.title": "Another title"}
+    with pytest.raises(DecisionRefused, match="an edit of it is an owner's"):
+        decide(ledger, night, item, "emil", **own)
+    with pytest.raises(DecisionRefused, match="nobody can approve it"):
+        decide(ledger, night, item, "admin", decision="approve")
+    assert decide(ledger, night, item, "admin", **own) == "approved with your edits"
+
+
+def test_a_policy_without_approvers_is_found_out_before_the_first_item_escalates() -> None:
+    """Any text may give orders to a machine, and then needs a named yes."""
+    assert any("names nobody" in words for words in approvals.troubles(Approval(default_tier="T1"), PEOPLE))
+    assert list(approvals.troubles(Approval(default_tier="T1", approvers=("compliance",)), PEOPLE)) == []

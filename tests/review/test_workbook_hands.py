@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
-from overnight.ledger import audit, exhibits, reviews
+from overnight.ledger import alerts, audit, exhibits, reviews
 from overnight.ledger.connect import Ledger
+from overnight.review.collect import CollectFailed
 from tests.review.test_refusals import Book
 from tests.support.project import Project
 from tests.support.reviewed import bring_home, draft, entries, shown
@@ -157,3 +158,19 @@ def test_a_row_that_comes_back_leaves_the_others_as_they_were_shown(sqlite_ledge
     with sqlite_ledger.read() as conn:
         after = {ref: row["shown_hash"] for ref, row in exhibits.of_night(conn, night["id"]).items()}
     assert after == {ref: before[ref] if ref == gone else "a" * 64 for ref in before}
+
+
+def test_a_surface_that_cannot_be_read_at_all_is_one_trouble_and_not_one_of_each_night(
+    sqlite_ledger: Ledger, folder: Path
+) -> None:
+    """A week of nights is in review there; the key was changed once."""
+    for number in range(3):
+        shown(sqlite_ledger, "xlsx", [draft(number)], run_id=f"manual__{number}", night=f"2026-11-{20 + number}")
+    for path in folder.rglob("*.xlsx"):
+        path.write_bytes(b"no workbook")
+    for _ in range(2):
+        with pytest.raises(CollectFailed):
+            bring_home(sqlite_ledger)
+    with sqlite_ledger.read() as conn:
+        (alert,) = alerts.listed(conn)
+    assert (alert["kind"], alert["workflow"], alert["seen"]) == ("surface_broken", "morning_review", 2)

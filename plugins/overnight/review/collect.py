@@ -13,7 +13,7 @@ from airflow.sdk import BaseOperator
 from sqlalchemy import Connection
 
 from overnight import finder
-from overnight.alerts import notifier
+from overnight.alerts import failure, notifier
 from overnight.brand import brand
 from overnight.clock import utcnow
 from overnight.finder import UnknownName
@@ -69,13 +69,15 @@ def collect(ledger: Ledger, *, actor: Actor, now: datetime) -> dict[str, int]:
                 for night in nights:
                     if words := morning.broken.get(night["id"]):
                         troubles.append(f"{name}: {words}")
-                        _alert(ledger, [night], words, now)
+                        _alert(ledger, night, words, now)
                     else:
                         key = notifier.night_key("surface_broken", night["workflow"], night["run_id"])
                         notifier.recovered(ledger, key, "The surface can be read again.", now=now)
         except SurfaceBroken as broken:
             troubles.append(f"{name}: {broken}")
-            _alert(ledger, nights, str(broken), now)
+            # One trouble of the morning, not one of each night that is in review there; the task's own failure joins it.
+            key = failure.key_of("morning_review", "collect", now)
+            notifier.raise_alert(ledger, key, "surface_broken", "morning_review", f"{name}: {broken}", now=now)
         counts.update(_go_home(ledger, name, actor=actor, now=now))
         try:
             if morning is not None and morning.looked:
@@ -93,11 +95,8 @@ def _is_over(now: datetime) -> bool:
     return now.astimezone(ZoneInfo(here.timezone)).time() >= here.review_ends
 
 
-def _alert(ledger: Ledger, nights: list[Night], message: str, now: datetime) -> None:
-    for night in nights:
-        notifier.night_alert(
-            ledger, "surface_broken", night["workflow"], night["night"], night["run_id"], message, now=now
-        )  # fmt: skip
+def _alert(ledger: Ledger, night: Night, message: str, now: datetime) -> None:
+    notifier.night_alert(ledger, "surface_broken", night["workflow"], night["night"], night["run_id"], message, now=now)
 
 
 def _go_home(ledger: Ledger, name: str, *, actor: Actor, now: datetime) -> Counter[str]:

@@ -17,12 +17,15 @@ os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
 def table(workflow: Workflow, rows: Sequence[NightRow]) -> pd.DataFrame:
     """One row per good answer: `item_id`, `key` and the workflow's own columns."""
-    return pd.DataFrame(
-        [
-            {**workflow.table(row), "item_id": row.item_id, "key": str(row.item.get(workflow.id_field, row.item_id))}
-            for row in rows
-        ]
-    )
+    columns: dict[str, list[Any]] = {}
+    for count, row in enumerate(rows):  # column by column: a dictionary a row would stand in memory beside the table it becomes
+        key = str(row.item.get(workflow.id_field, row.item_id))
+        values = {**workflow.table(row), "item_id": row.item_id, "key": key}
+        for name in values.keys() - columns.keys():
+            columns[name] = [None] * count
+        for name, column in columns.items():
+            column.append(values.get(name))
+    return pd.DataFrame(columns)
 
 
 def judge(workflow: Workflow, rows: Sequence[NightRow]) -> tuple[list[dict[str, Any]], list[tuple[int, Finding]]]:

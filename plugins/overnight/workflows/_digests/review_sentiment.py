@@ -44,15 +44,17 @@ def digest(rows: Sequence[NightRow], *, sample: int, seed: str, past: Past = ())
 
 
 def _tables(rows: Sequence[NightRow]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    reviews = pd.DataFrame(
-        [(r.item_id, r.item["sku"], r.item["rating"], r.answer["overall"], r.answer["score"]) for r in rows],
-        columns=["item_id", "sku", "rating", "overall", "score"],
-    )
-    told = ("aspect", "sentiment", "quote")
-    aspects = pd.DataFrame(
-        [(r.item_id, *(aspect[name] for name in told)) for r in rows for aspect in r.answer["aspects"]],
-        columns=["item_id", *told],
-    )
+    """Column by column, the texts as they are in the rows: nights here are long, and a copy of each text is not counted in."""
+    reviews = pd.DataFrame({
+        "sku": pd.Series([r.item["sku"] for r in rows], dtype=object),
+        "rating": [r.item["rating"] for r in rows],
+        "overall": pd.Series([r.answer["overall"] for r in rows], dtype=object),
+    })  # fmt: skip
+    told = [(r.item_id, aspect) for r in rows for aspect in r.answer["aspects"]]
+    aspects = pd.DataFrame({
+        "item_id": [item_id for item_id, _ in told],
+        **{name: pd.Series([aspect[name] for _, aspect in told], dtype=object) for name in ("aspect", "sentiment", "quote")},
+    })  # fmt: skip
     return reviews, aspects
 
 
