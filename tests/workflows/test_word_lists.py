@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from overnight.validation import lexicon
-from overnight.workflows._fields import Number, Whole
+from overnight.workflows._fields import Money, Number, Whole
 from overnight.workflows.returns_triage import mapped
 from tests.workflows.test_numbers import needs
 
@@ -96,3 +96,17 @@ def test_what_is_no_number_is_refused(cell: str) -> None:
 def test_a_whole_number_may_have_its_noughts(cell: str, number: int) -> None:
     """As a spreadsheet hands it over."""
     assert TypeAdapter(Whole).validate_python(cell) == number
+
+
+@pytest.mark.parametrize(
+    ("cell", "sum_"), [("1299", 1299.0), ("1,299.00", 1299.0), ("12.99", 12.99), ("0.125", 0.125), ("12.5", 12.5)]
+)
+def test_a_sum_is_read_as_it_is_meant(cell: str, sum_: float) -> None:
+    """The usual ones."""
+    assert TypeAdapter(Money).validate_python(cell) == sum_
+
+
+def test_a_sum_that_could_be_two_is_asked_about() -> None:
+    """1.299 in a German sheet is thirteen hundred euros; read as one and a bit, a parcel of that worth is nobody's matter."""
+    with pytest.raises(ValidationError, match="could be 1299 or 1.29: write the one you mean"):
+        TypeAdapter(Money).validate_python("1.299 €")

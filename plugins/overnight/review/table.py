@@ -19,6 +19,8 @@ LOOK, ITEM, KEY, ASKED, CHECKS, EARLIER = "look at", "item", "id", "what was ask
 DOCUMENT = "document"
 DECISIONS = ("approve", "edit", "rework")
 TICK = "✓ "
+TICKED = {"true", "x", "yes", "wahr", "ja", "vrai", "oui", "verdadero", "vero", "verdadeiro", "waar", "prawda"}
+"""A tick as it is written, or as a spreadsheet shows it in its own language."""
 YOURS = ": your version"
 TODAY = " today"
 CUT = "\n… cut here: {count:,} characters in all, the whole text is on Overnight's own review page"
@@ -101,7 +103,7 @@ def read(exhibit: Exhibit, row: Mapping[str, str], shape: Sequence[Column], plac
         for name in exhibit.editable_names
         if row.get(showing.label(name) + YOURS, "").strip()
     }
-    ticked = tuple(c.name.removeprefix(TICK) for c in shape if c.tick and row.get(c.name, "").casefold() in ("true", "x", "yes"))
+    ticked = tuple(c.name.removeprefix(TICK) for c in shape if c.tick and row.get(c.name, "").casefold() in TICKED)
     written = Written(
         row.get(DECISION, ""), row.get(REASON, ""), row.get(NOTE, ""), row.get(REVIEWER, "").strip(), edits, ticked,
         trouble=_cut_edit(entry, edits, limit),

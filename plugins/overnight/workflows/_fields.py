@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, Typ
 
 _URL = TypeAdapter(HttpUrl)
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_EITHER = re.compile(r"[1-9]\d{0,2}\.\d{3}")
 _COMMA = re.compile(r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+),(?:\d{1,2}|\d{4,})|[+-]?\d{1,3}(?:\.\d{3})+,\d{3}")
 
 
@@ -50,6 +51,14 @@ def _number(value: Any) -> Any:
     return plain or None
 
 
+def _money(value: Any) -> Any:
+    """A sum: `1.234` is one of a German sheet's thousands, or three decimals that no price has, and nobody can tell which."""
+    if isinstance(value, str) and _EITHER.fullmatch(value.strip().strip("$€£").strip()):
+        plain = value.strip().strip("$€£").strip()
+        raise ValueError(f"{plain} could be {plain.replace('.', '')} or {plain[:-1]}: write the one you mean")
+    return _number(value)
+
+
 def _whole(value: Any) -> Any:
     plain = _number(value)
     return re.sub(r"\.0+$", "", plain) if isinstance(plain, str) else plain
@@ -66,6 +75,7 @@ LongTexts = Annotated[list[Annotated[str, Field(max_length=2000)]], BeforeValida
 Urls = Annotated[list[Annotated[str, Field(max_length=2000)]], BeforeValidator(_urls)]
 Url = Annotated[str, Field(max_length=2000), BeforeValidator(_url)]
 Number = Annotated[float, BeforeValidator(_number)]
+Money = Annotated[float, BeforeValidator(_money)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Day = Annotated[date, BeforeValidator(_day)]
 Moment = datetime

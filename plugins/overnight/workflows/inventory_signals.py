@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from overnight.validation import wording
 from overnight.workflow import Expectation, Finding, Mode, Review, Severity, Step, Workflow
-from overnight.workflows._fields import Day, Number, QueueRow, Whole
+from overnight.workflows._fields import Day, Money, Number, QueueRow, Whole
 
 _FIGURE = re.compile(r"(?<![\w.])[+-]?\d+(?:[.,]\d+)*(?:\s?%| per ?cent)?")
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
@@ -40,7 +40,7 @@ class StockRow(QueueRow):
     moq: Whole = Field(default=1, ge=1)
     case_pack: Whole = Field(default=1, ge=1)
     unit_cost: Number = Field(default=0.0, ge=0)
-    price: Number = Field(default=0.0, ge=0)
+    price: Money = Field(default=0.0, ge=0)
     service_level: Whole = Field(default=95, ge=50, le=99)
     aged_units: Whole = Field(default=0, ge=0)
     status: Literal["active", "launch", "discontinued"] = "active"

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from overnight.validation import lexicon, rules, wording
 from overnight.workflow import Expectation, Finding, Mode, Review, Severity, Step, Workflow, scalars
-from overnight.workflows._fields import Day, Number, QueueRow
+from overnight.workflows._fields import Day, Money, QueueRow
 
 LOW_CONFIDENCE = 0.6
 Reason = Literal[
@@ -35,7 +35,7 @@ class Return(QueueRow):
     return_date: Day
     reason_code: str = Field(default="", max_length=80)
     comment: str = Field(default="", max_length=3000)
-    value_usd: Number = Field(default=0.0, ge=0)
+    value_usd: Money = Field(default=0.0, ge=0)
     disposition: str = Field(default="", max_length=40)
     return_rate_band: Literal["", "low", "medium", "high"] = ""
     customer_name: str = Field(default="", max_length=200)  # personal: masked wherever it stands in the comment
