@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from overnight import brand as brands
 from overnight.batches import packing, plan, stops
 from overnight.batches.breaker import FAILURES, Breaker
@@ -133,6 +135,32 @@ def test_without_a_fallback_a_stuck_batch_is_said_once_and_waited_for(
     assert watch.stuck_after_s is None
     assert "It is waited for" in night.describe()["alerts"][0]["message"]
     assert finish(night)["staged"] == 2
+
+
+def test_who_dies_after_saying_that_a_model_is_stuck_cuts_it_when_it_is_tried_again(
+    sqlite_ledger: Ledger, queue: Path, connected: Sandbox
+) -> None:
+    """It is said once all the same; noted before it was cut, it would have been waited for all night."""
+    queue_file(queue, "review_sentiment", "a.csv", reviews(2))
+    night = opened(sqlite_ledger)
+    job = night.job(night.planned[0])
+    job.submit(now=night.clock)
+
+    class Killed(BaseException):
+        pass
+
+    def killed(**_: Any) -> None:
+        raise Killed
+
+    job.cut = killed  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        stops.stuck(job, now=night.clock)
+    again = night.job(night.planned[0])
+    assert again.batch["state"] == "submitted"
+    stops.stuck(again, now=night.clock)
+    assert (again.batch["state"], again.batch["waits"]) == ("cancelling", 1)
+    (alert,) = night.describe()["alerts"]
+    assert (alert["kind"], alert["seen"]) == ("model_stuck", 2)
 
 
 def test_a_breaker_opens_after_failures_in_a_row_lets_one_probe_through_and_closes_on_success(ledger: Ledger) -> None:

@@ -253,8 +253,8 @@ class BatchJob:
         if self.batch["state"] in (BatchState.SUBMITTED, BatchState.CANCELLING):
             self._move(BatchState.ENDED, now(), ended_at=now())
 
-    def cut(self, *, now: Now) -> None:
-        """Ask the vendor to stop. The finished part is landed once the vendor says it has stopped."""
+    def cut(self, *, now: Now, **noted: Any) -> None:
+        """Ask the vendor to stop, and note why in the same breath. The finished part is landed once it has stopped."""
         if self.batch["state"] == BatchState.SUBMITTED:
             error = None
             try:
@@ -262,7 +262,7 @@ class BatchJob:
             except VendorError as refusal:
                 # The night goes on without it: what is not settled in time is carried over in doubt, never sent again.
                 error = f"{stops.NOT_CANCELLED}: {refusal}"
-            self._move(BatchState.CANCELLING, now(), cancelled_at=now(), error=error)
+            self._move(BatchState.CANCELLING, now(), cancelled_at=now(), error=error, **noted)
 
     @property
     def trouble_said(self) -> bool:

@@ -71,7 +71,6 @@ def stuck(job: BatchJob, *, now: Now) -> None:
     batch = job.batch
     if batch["state"] != BatchState.SUBMITTED or batch["waits"]:
         return
-    job.note(waits=1)
     reason = f"batch {batch['key']} makes no progress since {batch['submitted_at'].isoformat()}"
     job.breaker.trip(reason, now())
     with job.ledger.read() as conn:
@@ -82,5 +81,8 @@ def stuck(job: BatchJob, *, now: Now) -> None:
     another = not silent and cut_before < len(job.task.workflow.models()) - 1
     following = "It is cancelled and the rest goes to the fallback." if another else "It is waited for."
     job.alert("model_stuck", f"{batch['model']} at {batch['vendor']} is stuck: {reason}. {following}", now())
+    # Noted last: who dies before it says it again (as the same alert) and cuts it then.
     if another:
-        job.cut(now=now)
+        job.cut(now=now, waits=1)
+    else:
+        job.note(waits=1)
