@@ -44,6 +44,7 @@ _LEAST_THINKING: tuple[tuple[re.Pattern[str], dict[str, int | str]], ...] = (
     (re.compile(r"gemini-2\.5-pro"), {"thinkingBudget": 128}),
     (re.compile(r"gemini-3"), {"thinkingLevel": "low"}),
 )
+_INLINE = "inline"
 _ENDED = {f"JOB_STATE_{word}" for word in ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED")}
 _STOPS = {"STOP": Verdict.SUCCEEDED, "MAX_TOKENS": Verdict.TRUNCATED}
 _REFUSALS = {"SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "RECITATION"}
@@ -142,14 +143,13 @@ class GeminiVendor(Vendor):
         """A batch that failed as a whole says so in `error`. A state we do not know, or none, is not taken for an end: what
         would be bought again then may still be worked on.
         """
-        async with _errors():
-            batch = await self.client.aio.batches.get(
-                name=vendor_batch_id, config={"http_options": _timeout(call_timeout_s())}
-            )  # fmt: skip
+        batch = await self._get(vendor_batch_id)
         state = str(getattr(batch.state, "value", batch.state))
         if state not in _ENDED:
             return Progress(Phase.RUNNING, _counts(batch))
         file_name = batch.dest.file_name if batch.dest else None
+        if not file_name and _keyed(batch):
+            return Progress(Phase.ENDED, _counts(batch), [_INLINE])
         if state == "JOB_STATE_SUCCEEDED" and not file_name:
             raise TryLater("the batch succeeded and names no file of results yet")
         whole = state == "JOB_STATE_FAILED" or (state == "JOB_STATE_EXPIRED" and not file_name)
@@ -157,8 +157,12 @@ class GeminiVendor(Vendor):
         return Progress(Phase.ENDED, _counts(batch), [file_name] if file_name else [], failed)
 
     async def download(self, vendor_batch_id: str, results: Sequence[str], sink: Callable[[bytes], object]) -> None:
-        """The results file, streamed."""
+        """The results file, streamed; of a small batch the answers may stand in the batch itself."""
         config = {"http_options": _timeout(call_timeout_s())}
+        if list(results) == [_INLINE]:
+            for key, one in _keyed(await self._get(vendor_batch_id)):
+                sink(json.dumps({"key": key, **one}, ensure_ascii=False).encode() + b"\n")
+            return
         for name in results:
             rows = Rows(sink)
             async with _errors():
@@ -180,6 +184,12 @@ class GeminiVendor(Vendor):
         """The batch ends some time later, with what was finished."""
         async with _errors():
             await self.client.aio.batches.cancel(name=vendor_batch_id, config={"http_options": _timeout(call_timeout_s())})
+
+    async def _get(self, vendor_batch_id: str) -> Any:
+        async with _errors():
+            return await self.client.aio.batches.get(
+                name=vendor_batch_id, config={"http_options": _timeout(call_timeout_s())}
+            )  # fmt: skip
 
     async def close(self) -> None:
         """The async half holds the connections."""
@@ -208,6 +218,16 @@ def _timeout(seconds: float) -> Any:
     from google.genai import types
 
     return types.HttpOptions(timeout=int(seconds * 1000))  # milliseconds; one call, one timeout
+
+
+def _keyed(batch: Any) -> list[tuple[str, dict[str, Any]]]:
+    """The answers that stand in a batch itself, each with our key; none where one has no key: nobody could say whose it is."""
+    inlined = (getattr(batch.dest, "inlined_responses", None) or []) if batch.dest else []
+    keyed = [
+        (str((one.metadata or {}).get("key") or ""), one.model_dump(mode="json", by_alias=True, exclude_none=True))
+        for one in inlined
+    ]
+    return keyed if all(key for key, _ in keyed) else []
 
 
 def _counts(batch: Any) -> dict[str, int]:
