@@ -253,3 +253,18 @@ def test_a_trouble_that_comes_back_days_later_is_told(ledger: Ledger, channel: L
     say(ledger, "surface_broken", now=later)
     notifier.recovered(ledger, key, "It can be read again.", now=later)
     assert [title.partition(":")[0] for title in channel.titles] == ["ERROR", "Over", "ERROR", "Over"]
+
+
+def test_a_dead_service_silences_no_healthy_one(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mail is down and stays so: what comes later is told at Slack all the same, once; a mended address hears what it missed."""
+    with listening() as (slack, one), listening() as (mail, two), listening() as (moved, three):
+        connect(monkeypatch, [{"path": f"json://127.0.0.1:{one}/"}, {"path": f"json://127.0.0.1:{two}/"}])
+        mail.status = 500
+        for number in range(6):
+            notifier.raise_alert(ledger, f"k{number}", "drift", "blog_drafts", f"words {number}", now=NOW)
+            channels.send_waiting(ledger, now=NOW)
+        assert [body["message"] for _, _, body in slack.heard] == [f"words {number}" for number in range(6)]
+        connect(monkeypatch, [{"path": f"json://127.0.0.1:{one}/"}, {"path": f"json://127.0.0.1:{three}/"}])
+        channels.send_waiting(ledger, now=NOW)
+        assert sorted(body["message"] for _, _, body in moved.heard) == [f"words {number}" for number in range(6)]
+        assert len(slack.heard) == 6, "nobody reads it twice because another one has a new address"

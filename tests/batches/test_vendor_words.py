@@ -12,7 +12,7 @@ import pytest
 
 from overnight.batches import clients, judge, repair
 from overnight.batches.breaker import Breaker
-from overnight.batches.errors import AuthFailed, BadRequest, NoCredit
+from overnight.batches.errors import AuthFailed, BadRequest, MaybeAccepted, NoCredit, TryLater
 from overnight.batches.vendor import Line, Phase, Progress, Result, Verdict, vendor_class
 from overnight.batches.waits import waits
 from overnight.governance import trip
@@ -85,6 +85,23 @@ def test_an_account_without_money_is_not_a_bad_request(name: str, error: dict[st
         pinged(name)
     assert isinstance(caught.value, AuthFailed)
     assert error["message"] not in str(caught.value), "an error can echo what we sent"
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "kind"),
+    [
+        (402, {"type": "billing_error", "message": "x"}, NoCredit), (429, {"code": "insufficient_quota", "message": "x"}, NoCredit),
+        (500, {"message": "your credit balance is too low"}, MaybeAccepted), (409, {"message": "credit balance"}, MaybeAccepted),
+        (429, {"code": "rate_limit_exceeded", "message": "x"}, TryLater),
+    ],
+)  # fmt: skip
+def test_whether_it_was_accepted_comes_before_what_it_says_of_money(
+    status: int, error: dict[str, str], kind: type[Exception], vendor: Listener
+) -> None:
+    """A server error may have been accepted; a 402 and a used-up quota are the account's."""
+    vendor.answers = [(status, {"error": error})]
+    with pytest.raises(kind):
+        pinged("openai")
 
 
 def test_another_bad_request_stays_one_and_says_its_code(vendor: Listener) -> None:

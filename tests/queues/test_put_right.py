@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from sqlalchemy import select
 
 from overnight.ledger import alerts
@@ -33,13 +34,17 @@ def test_a_row_that_was_refused_for_its_priority_is_taken_when_that_is_put_right
     ledger: Ledger, queue: Path, vendors: Sandbox
 ) -> None:
     """Its words are the same: it is no new row, and was refused for good."""
-    text = "prompt_id,panel,prompt,brand,priority\nq1,W1,Which tent?,Fernweh,{}\n"
+    # Every column is filled in: what is kept of the refused row is what is kept of the good one.
+    text = "prompt_id,panel,prompt,intent,funnel_stage,locale,priority\nq1,W1,Which tent?,{intent},{stage},en,{{}}\n"
+    text = text.format(intent="category", stage="top")
     queue_file(queue, "ai_visibility", "a.csv", text.format("hgih"))
     evening(ledger, 0, "ai_visibility")
     assert states(ledger)["q1"] == ("rejected", 0)
     queue_file(queue, "ai_visibility", "a.csv", text.format("high"))
     evening(ledger, 1, "ai_visibility")
-    assert states(ledger)["q1"][0] == "locked"
+    assert states(ledger) == {"q1": ("locked", 1)}, "the same item, and as urgent as it says now"
+    with ledger.read() as conn:
+        assert conn.execute(select(items.c.id)).scalars().all() == [1]
 
 
 def test_a_row_that_is_still_wrong_says_what_is_wrong_with_it_today(sqlite_ledger: Ledger, queue: Path, vendors: Sandbox) -> None:
@@ -78,3 +83,16 @@ def test_rows_that_cannot_wait_are_told_of_once(sqlite_ledger: Ledger, queue: Pa
     with sqlite_ledger.read() as conn:
         told = [row["message"] for row in alerts.listed(conn) if row["kind"] == "urgent_rows"]
     assert [message.partition(". Look")[0][-4:].strip(" :") for message in reversed(told)] == ["r1", "r2"]
+
+
+def test_an_urgent_row_is_told_of_though_its_answer_cannot_be_written(
+    sqlite_ledger: Ledger, queue: Path, vendors: Sandbox
+) -> None:
+    """The sheet refuses the write, through all tries: somebody's lamp is on fire all the same."""
+    head = "return_id,sku,order_date,return_date,reason_code,comment,value_usd\n"
+    queue_file(queue, "returns_triage", "a.csv", head + "r1,S,2026-11-01,2026-11-09,DEFECTIVE,It caught fire.,50\n")
+    (queue / "returns_triage" / "a.status.csv").mkdir()
+    with pytest.raises(IsADirectoryError):
+        evening(sqlite_ledger, 0, "returns_triage")
+    with sqlite_ledger.read() as conn:
+        assert [row["kind"] for row in alerts.listed(conn)] == ["urgent_rows"]

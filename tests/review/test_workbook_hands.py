@@ -78,6 +78,7 @@ def test_a_first_yes_that_was_taken_out_of_its_row_is_no_half_of_a_later_one(
         ({"decision": "edit", "title: your version": "Half of the ti"}, {"title: your version": "The whole title that I meant"}),
         ({"decision": "edit", "title: your version": "A title"}, {"slug: your version": "another-slug"}),
         ({"decision": "rework", "reason": "Too long", "note": "half of it"}, {"note": "a third of it"}),
+        ({"decision": "approve"}, {"title: your version": "On second thoughts, this title"}),
     ],
 )
 def test_words_that_come_after_the_decision_was_taken_are_refused_and_not_dropped(
@@ -117,6 +118,9 @@ def test_an_item_that_was_kept_out_of_all_that_is_ready_is_not_approved_when_its
         book.fill(line, decision="rework")  # no reason and no note: refused
     assert bring_home(sqlite_ledger) == {"approve": 2, "refused": 2}
     assert any("2 ready left to decide" in said for said in book.words())
+    with sqlite_ledger.write() as conn:  # as if the answers could not have been written
+        conn.exec_driver_sql("UPDATE exhibits SET said = NULL")
+    book.path.with_suffix(".answers.csv").unlink()
     for line in (1, 2):
         book.fill(line, decision="", reviewer="")
     assert bring_home(sqlite_ledger) == {}

@@ -180,6 +180,9 @@ def test_a_jump_or_another_currency_is_doubtful_and_a_small_change_is_none() -> 
     [
         ({"price": 0, "priceCurrency": "EUR"}, 0.0),
         ({"price": "12.995"}, 12.995),
+        ({"price": "NaN"}, None),
+        ({"price": "Infinity"}, None),
+        ({"price": "1_000"}, 1.0),
         ({"price": 1299}, 1299.0),
         ({"priceSpecification": {"price": "49.00", "priceCurrency": "EUR"}}, 49.0),
         ({"priceSpecification": [{"price": 49, "priceCurrency": "EUR"}]}, 49.0),
@@ -219,6 +222,12 @@ def test_a_price_that_creeps_is_told_once_it_has_come_far_enough() -> None:
         told += [(one["before"], one["after"]) for one in competitor_scan._offers_compared(before, now, ours, limit)]
         before = now
     assert told == [("100.00", "92.20"), ("92.20", "85.00")]
+    gone = page(0.0)
+    gone["offers"][0]["price"] = None  # one night on which it cannot be read
+    assert list(competitor_scan._offers_compared(before, gone, ours, limit)) == []
+    (one,) = competitor_scan._offers_compared(gone, page(60.0), ours, limit)
+    assert (one["before"], one["after"]) == ("85.00", "60.00")
+    assert matching.read_catalogue([{"sku": "1", "title": "T", "price": "1.299", "map_price": ""}]).products["1"].price == 1299
 
 
 @pytest.mark.parametrize(

@@ -362,6 +362,9 @@ def test_a_review_in_which_only_the_digest_or_a_text_to_write_is_left_stays_on_t
     if what == "digest":
         place = browser.get(f"/review/{night['id']}/next").headers["location"]
         assert "The+digest+is+left" in place or "The%20digest%20is%20left" in place
+        with sqlite_ledger.write() as conn:
+            press(conn, night["id"], None, {"decision": "approve"}, who="ada", now=NOW)
+        assert browser.get("/api/reviews").json() == [], "decided: nothing is left, though it is collected later"
 
 
 def test_one_good_night_is_no_weeks_pace(project: Project, sqlite_ledger: Ledger) -> None:

@@ -107,6 +107,7 @@ def test_the_stock_figures_are_the_formulas(tmp_path: Path, monkeypatch: pytest.
         ({"available": 900}, [1, 3] * 41 + [1] + [9] * 7, "demand_spike", "info"),
         ({"available": 300}, [1, 3] * 41 + [1] + [0] * 7, "demand_drop", "info"),
         ({"available": 900}, [0] * 83 + [20] * 7, "demand_spike", "info"),  # it slept
+        ({"available": 900}, [0] * 83 + [5, 5, 5, 5, 5, 3, 1], "demand_spike", "info"),  # 29, whose seventh part is no whole float
         ({"available": 900}, ([1] * 20 + [9] * 7 + [1] * 14) * 2 + [1] + [9] * 7, "healthy", "none"),  # a week like others before it
         ({"available": 300}, [3, 0, 0, 1, 0, 0, 0] * 11 + [3, 0, 0, 1, 0, 0] + [0] * 7, "demand_drop", "info"),  # lumpy, and silent now
         ({"available": 10, "inbound": 300, "inbound_eta": "2026-11-13"}, [2] * 90, "stockout_risk", "critical"),  # overdue
@@ -145,6 +146,12 @@ def test_marketplaces_are_never_mixed(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("OVERNIGHT_DATA_DIR", str(tmp_path))
     found = inventory_signals.score(rows, NightFacts("inventory_signals", "2026-11-23", NOW))
     assert [round((one.output or {})["velocity"], 3) for one in found] == [9, 1, 10]
+    shop = [f"A,{(NOW.date() - timedelta(days=back)).isoformat()},3" for back in range(1, 91)]
+    (folder / "sales-shop.csv").write_text("sku,date,units\n" + "\n".join(shop) + "\n")
+    found = inventory_signals.score(
+        rows_of([stock("A", marketplace="shopify")]), NightFacts("inventory_signals", "2026-11-23", NOW)
+    )
+    assert (found[0].output or {})["velocity"] == pytest.approx(3), "sales that name no marketplace are those of a row none names"
 
 
 def test_a_file_of_thirty_days_says_nothing_of_the_sixty_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

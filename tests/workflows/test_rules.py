@@ -3,10 +3,13 @@
 import inspect
 import re
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from overnight.batches import judge
+from overnight.ledger.states import AnswerState
 from overnight.validation import lexicon, rules
 from overnight.workflow import NightRow, Severity, workflow
 from tests.workflows.good import AD, BODY, BRIEF, CHANGE, COPY, DRAFT, GOOD, MAIL, META, OUTLINE, TEXTED, TEXTING, found
@@ -415,6 +418,10 @@ OFFER = {
         ("50% off orders over 15 EUR", True),
         ("15% off with code WINTER15", True),
         ("15% off, code BOOT31", True),
+        ("31 Euro Rabatt", True),
+        ("15 Prozent ab 50 EUR bis 31. Januar", False),
+        ("bis 31. Dezember 15 %", True),
+        ("15% off until 2027-31-01", False),  # no day at all; and no crash
     ],
 )
 def test_an_offer_is_the_briefs_as_what_it_is_there(text: str, fails: bool) -> None:
@@ -456,6 +463,10 @@ def test_a_tag_is_as_long_as_its_fallback_and_needs_one() -> None:
         ("The 30-day pace is 1.2 and the last 90 days say the same.", False),
         ("As of 2026-11-23 there are 12 pieces.", False),
         ("About 123% of the pace, or 1.23.", False),
+        ("Safety stock is set for the 95% service level.", False),
+        ("Velocity is 1.23 over 7 days, the same over 30 days.", False),
+        ("The 30 day pace is 1.23, in 60 days as well; the 7-, 30- and 90-day paces agree.", False),
+        ("It lasts for 90 days.", True),
         ("There are 123 pieces left.", True),
         ("The set of 3 tins sells 1.2 a day.", False),
     ],
@@ -478,3 +489,56 @@ def test_an_address_may_hold_brackets() -> None:
     assert rules.links(f"See [denier]({url}), or ({url}).") == [url, url]
     assert rules.links("(see https://x.example/a)") == ["https://x.example/a"]
     assert rules.links("[a](/pages/b) and [c](/d_(e))") == ["/pages/b", "/d_(e)"]
+
+
+@pytest.mark.parametrize(
+    "text", ["only 30 decibels", "3 separate compartments", "Set of 2 decorative pillows", "a tent that may 3 people share", "March 3 km a day",
+             "Take 3 Marathon shoes", "set of 4 Junior tents", "call 0800-33-44"],
+)  # fmt: skip
+def test_an_ordinary_word_is_no_month(text: str) -> None:
+    """A good answer would fail, and be paid for again."""
+    assert rules.days(text) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [("31 January", (31, 1)), ("Jan. 31st", (31, 1)), ("20 Mai", (20, 5)), ("20. März", (20, 3)), ("3. Oktober", (3, 10)), ("Dez 24", (24, 12)),
+     ("until May 4", (4, 5)), ("5 of march", None), ("2027-02-30", (30, 2)), ("2027-31-01", None)],
+)  # fmt: skip
+def test_a_day_is_read_in_english_and_german(text: str, day: tuple[int, int] | None) -> None:
+    """By its month's name, or in ISO form."""
+    assert rules.days(text) == ({day} if day else set())
+
+
+@pytest.mark.parametrize(
+    ("text", "offers"),
+    [
+        ("15 Prozent Rabatt ab 50 Euro", {"15 %", "50 money"}), ("10-20 % Rabatt", {"10 %", "20 %"}), ("10% to 20% off", {"10 %", "20 %"}),
+        ("20,- statt 30,-", {"20 money", "30 money"}), ("CHF 20 or £5", {"20 money", "5 money"}), ("5 to 10 EUR", {"5 money", "10 money"}),
+        ("30 nights, 310 g", set()),
+    ],
+)  # fmt: skip
+def test_money_and_percentages_are_read_as_people_write_them(text: str, offers: set[str]) -> None:
+    """In the languages our customers write."""
+    assert rules.offers(text) == offers
+
+
+def test_a_smaller_than_hides_no_claim() -> None:
+    """ "<3 kg" opens no tag, whatever stands behind it."""
+    body = "Our tents weigh <3 kg each.\n\nClinically proven warmth, 47 % warmer than down.\n\n> A quote. " + "word " * 200
+    said = found("blog_drafts", answer={"body_markdown": body}, step="draft")
+    assert said["claims"] is FAIL
+    assert said["numbers_are_sourced"] is WARN
+
+
+def test_a_rule_that_breaks_on_an_answer_keeps_no_batch_from_landing() -> None:
+    """The answer is no good then, and says why; what was paid for beside it lands."""
+
+    def broken(item: Any, answer: Any) -> Any:
+        raise IndexError("a date that is none")
+
+    declared = workflow("review_sentiment")
+    subject, answer = GOOD["review_sentiment", "answer"]
+    judged = judge.again(replace(declared, rules=(broken,)), subject, answer)
+    assert judged.state == AnswerState.RULE_FAILED
+    assert judged.error == "broken: the rule broke on it (IndexError)."

@@ -16,15 +16,20 @@ DANGERS = (
     "The battery exploded in my hand", "It melted and sparks flew", "My daughter got hurt", "It sliced my finger",
     "Es hat Feuer gefangen", "Ich bekam einen Stromschlag", "After an hour it caught\nfire on the shelf.", "I burned my hand",
     "my hand was bleeding", "He cut his finger", "caused a fire", "got a shock", "It burnt my fingers",
+    "My daughter swallowed her bead", "The baby swallowed it up", "swallowed in one bite", "My skin burnt red", "I got burned by the candle",
+    "It burned the red rug", "My ears were bleeding", "It made me bleed", "My gums bled on the first use", "bled all over the sheets",
+    "it cut me in the hand", "It melted and dripped",
 )  # fmt: skip
 NONE = (
     "a lovely burnt orange color", "burnt-orange", "this dress swallowed me", "swallowed up my frame", "darker colors bleed in the wash",
     "cut me in the strangest way", "I burn myself a disc", "I was shocked at how good it is", "I was shocked when I received them",
-    "cut my order in half", "It burst into tears",
+    "cut my order in half", "It burst into tears", "an explosion of flavor", "the cheese melted perfectly", "This is a fire engine for my son",
+    "a lamp with smoke glass", "it burns cds",
 )  # fmt: skip
 THREATS = (
     "I will dispute this charge", "I called my bank", "my bank will reverse it", "this was recalled", "a product recall",
     "I told the newspaper", "I will contact a lawyer",
+    "I have spoken to my bank about this payment", "I notified my bank", "The recalled lamp", "subject to recall", "recalled last month",
 )  # fmt: skip
 PEACEFUL = ("refund to my bank account, please", "As I recall it was fine", "wrapped in newspaper", "it came in a newspaper")
 
@@ -64,7 +69,7 @@ def test_of_real_reviews_few_are_called_dangerous() -> None:
     with needs("reviews_clothing.csv").open(encoding="utf-8", newline="") as file:
         texts = [max(row.values(), key=lambda cell: len(cell or "")) or "" for row in csv.DictReader(file)]
     assert len(texts) == 2500
-    assert sum(bool(lexicon.hits("safety", text)) for text in texts) <= 5
+    assert sum(bool(lexicon.hits("safety", text)) for text in texts) <= 8
 
 
 @pytest.mark.parametrize("code", ["too-small", "TOO_BIG", "Too large"])
@@ -77,7 +82,7 @@ def test_the_commonest_code_of_apparel_says_size(code: str) -> None:
     ("cell", "number"),
     [
         ("12.0", 12.0), ("$1,200.50", 1200.5), ("12,50", 12.5), ("12,50 €", 12.5), ("€49,90", 49.9), ("1.299,00", 1299.0), ("7,5", 7.5),
-        ("1,234,567", 1_234_567.0), ("-0,5", -0.5), ("12,500", 12_500.0), ("1.234.567,89", 1_234_567.89),
+        ("1,234,567", 1_234_567.0), ("-0,5", -0.5), ("0,125", 0.125), ("12,500", 12_500.0), ("1.234.567,89", 1_234_567.89),
     ],
 )  # fmt: skip
 def test_a_decimal_comma_is_one(cell: str, number: float) -> None:
@@ -85,7 +90,7 @@ def test_a_decimal_comma_is_one(cell: str, number: float) -> None:
     assert TypeAdapter(Number).validate_python(cell) == number
 
 
-@pytest.mark.parametrize("cell", ["1,23,456", "1.2.3", "12,3,4", "12 or 13"])
+@pytest.mark.parametrize("cell", ["0,125,000", "1,23,456", "1.2.3", "12,3,4", "12 or 13"])
 def test_what_is_no_number_is_refused(cell: str) -> None:
     """And never read as another one."""
     with pytest.raises(ValidationError):
@@ -110,3 +115,10 @@ def test_a_sum_that_could_be_two_is_asked_about() -> None:
     """1.299 in a German sheet is thirteen hundred euros; read as one and a bit, a parcel of that worth is nobody's matter."""
     with pytest.raises(ValidationError, match="could be 1299 or 1.29: write the one you mean"):
         TypeAdapter(Money).validate_python("1.299 €")
+
+
+@pytest.mark.parametrize("cell", ["1.000", "10.000"])
+def test_a_whole_number_that_could_be_two_is_asked_about(cell: str) -> None:
+    """Ten thousand pieces in a German sheet are not ten."""
+    with pytest.raises(ValidationError, match="write the one you mean"):
+        TypeAdapter(Whole).validate_python(cell)

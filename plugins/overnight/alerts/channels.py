@@ -23,7 +23,7 @@ STALE = timedelta(minutes=5)
 """After so long, what somebody began to send is sent again: it died on the way."""
 ENOUGH = 2
 """Notices a dead channel may refuse before the others wait for the next look."""
-_NOT_TAKEN = "its own words are in Airflow's log; not taken by service "
+_NOT_BY_ALL = "a service did not take it, its own words are in Airflow's log; taken by "
 _TAGS = {"good_morning": "morning", "audit_digest": "digest"}
 _TYPES = {"critical": "failure", "error": "failure", "warning": "warning", "info": "info"}
 
@@ -69,7 +69,7 @@ def _box() -> Any:
 
 
 def _send(ledger: Ledger, box: Any, alert: Row, notice: str, *, now: datetime) -> bool | None:
-    """Whether it was taken; None: somebody else is at it."""
+    """Whether anybody took it; None: somebody else is at it."""
     with ledger.write() as conn:
         before = alerts.sends(conn, alert["id"]).get(notice)
         claimed = alerts.claim(conn, alert["id"], notice, stale=now - STALE, now=now)
@@ -77,29 +77,34 @@ def _send(ledger: Ledger, box: Any, alert: Row, notice: str, *, now: datetime) -
         return None
     title, body, kind = _words(alert, notice)
     tags = [_TAGS.get(alert["kind"], "alerts"), alert["severity"]]
+    earlier, taken, error = _taken(before["error"] if before else None), set[str](), None
     try:
-        told = _left(box, before["error"] if before else None).notify(body=body, title=title, notify_type=kind, tag=tags)
-        # No result: no service wants this tag, which is how the team set it up.
-        refused = [one.url_id for one in told if not one]
-        error = f"{_NOT_TAKEN}{', '.join(map(str, refused))}" if refused else None
+        told = _others(box, earlier).notify(body=body, title=title, notify_type=kind, tag=tags)
+        taken = {str(one.url_id) for one in told if one}
+        # No result: no service wants this tag, which is how the team set it up, or all that do have taken it.
+        if not all(told):
+            error = f"{_NOT_BY_ALL}{', '.join(sorted(earlier | taken))}"
     except Exception as trouble:
         error = type(trouble).__name__  # its words may hold the service's address, which is a secret
     with ledger.write() as conn:
         alerts.settle(conn, claimed, error=error, now=now)
-    return error is None
+    return error is None or bool(taken)
 
 
-def _left(box: Any, error: str | None) -> Any:
-    """The services that are still to be told: those that took it are not told twice because another one is down."""
-    if error is None or not error.startswith(_NOT_TAKEN):
-        return box
+def _taken(error: str | None) -> set[str]:
+    """The services that took a notice which others refused."""
+    return set(error.removeprefix(_NOT_BY_ALL).split(", ")) - {""} if error and error.startswith(_NOT_BY_ALL) else set()
+
+
+def _others(box: Any, taken: set[str]) -> Any:
+    """The services that are still to be told: nobody reads it twice because another one is down, or has a new address."""
     import apprise
 
-    refused, left = set(error.removeprefix(_NOT_TAKEN).split(", ")), apprise.Apprise()
+    left = apprise.Apprise()
     for service in box:
-        if str(service.url_id()) in refused:
+        if str(service.url_id()) not in taken:
             left.add(service)
-    return left if len(left) else box  # the connection was changed since: all of them are new
+    return left
 
 
 def _words(alert: Mapping[str, Any], notice: str) -> tuple[str, str, str]:

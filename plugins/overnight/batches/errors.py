@@ -51,7 +51,9 @@ class CannotLook(VendorError):
     """The vendor could not be searched. "Cannot look" is not "not there"."""
 
 
-_NO_CREDIT = re.compile(r"credit balance|billing_(?:hard_)?limit|billing hard limit|insufficient_quota", re.IGNORECASE)
+_NO_CREDIT = re.compile(
+    r"credit balance|billing_(?:hard_)?limit|billing hard limit|insufficient_quota|billing_error", re.IGNORECASE
+)
 _UNCONNECTED = {"ConnectError", "ConnectTimeout", "PoolTimeout"}
 _AUTH, _GONE, _BUSY, _OPEN = {401, 403}, {404, 410}, {429}, {408, 409}
 
@@ -68,10 +70,11 @@ def classify(error: BaseException) -> VendorError:
             return TryLater(f"no connection to the vendor ({name})")
         return MaybeAccepted(f"the answer was lost ({name})")
     text = f"HTTP {status} {name}: {_message(error)}"
+    # A server error may have been accepted, whatever it says of money.
+    if status in (400, 402, 403, 429) and _NO_CREDIT.search(_said(error)):
+        return NoCredit(f"{text}; the account has no credit left: add some at the vendor")
     if status in _BUSY:
         return TryLater(text, retry_after(error))
-    if _NO_CREDIT.search(_said(error)):
-        return NoCredit(f"{text}; the account has no credit left: add some at the vendor")
     return _by_status(status)(text)
 
 

@@ -4,6 +4,7 @@ pydantic is the judge of the form, the workflow's rules of the content. Truncate
 are told apart from good ones (law 4), whatever the vendor called them.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from overnight.governance import masking
 from overnight.ledger.states import AnswerState
 from overnight.workflow import Finding, Severity, Workflow
 
+log = logging.getLogger("overnight.judge")
 _LEFT_OUT = "The answer left this entry out."
 _BY_VERDICT = {
     Verdict.TRUNCATED: (AnswerState.TRUNCATED, "The answer was cut off at its longest allowed length."),
@@ -149,13 +151,19 @@ def _by_rules(workflow: Workflow, item: Mapping[str, Any], answer: BaseModel) ->
         subject = workflow.item.model_validate(item)
     except ValidationError:
         return Judgement(AnswerState.RULE_FAILED, error="The item's model changed after it was locked: it no longer fits.")
-    found = tuple(finding for rule in workflow.rules for finding in rule(subject, answer))
+    found: list[Finding] = []
+    for rule in workflow.rules:
+        try:
+            found += rule(subject, answer)
+        except Exception as error:  # a rule that breaks on one answer must not keep a batch of paid ones from landing
+            log.exception("the rule %s broke", rule.__name__)
+            return Judgement(AnswerState.RULE_FAILED, error=f"{rule.__name__}: the rule broke on it ({type(error).__name__}).")
     failed = [finding for finding in found if finding.severity is Severity.FAIL]
     output = answer.model_dump(mode="json")
     if failed:
         words = "; ".join(f"{finding.rule}: {finding.message}" for finding in failed[:3])
-        return Judgement(AnswerState.RULE_FAILED, output, found, words)
-    return Judgement(AnswerState.VALID, output, found)
+        return Judgement(AnswerState.RULE_FAILED, output, tuple(found), words)
+    return Judgement(AnswerState.VALID, output, tuple(found))
 
 
 def _in_words(error: ValidationError) -> str:

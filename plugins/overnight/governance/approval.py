@@ -42,7 +42,8 @@ def enough(approval: Approval, team: Team, tier: Tier, person: str, earlier: Ite
     approver = team.is_one_of(person, approval.approvers)
     if tier == "T2":
         if not approver:
-            raise NotTheirs(f"This needs the yes of {whose(approval, team, tier)}; yours was not taken. You may send it back.")
+            due = whose(approval, team, tier) or "a named approver, and the policy names none (approval.approvers)"
+            raise NotTheirs(f"This needs the yes of {due}; yours was not taken. You may send it back.")
         return True
     if team.find(person) is None:
         raise NotTheirs("Two people of the team must say yes to this, and your name is not in it; yours was not taken.")
@@ -69,8 +70,7 @@ def _or(names: list[str]) -> str:
 
 def troubles(approval: Approval, team: Team) -> Iterable[str]:
     """What would leave a due yes to nobody, said at 17:00."""
-    # Any workflow's findings may escalate: a text that gives orders to a machine does everywhere.
-    reachable = {approval.default_tier, *approval.raises.values(), BY_SEVERITY[Severity.ESCALATE]}
+    reachable = {approval.default_tier, *approval.raises.values()}
     for label, names in (("approvers", approval.approvers), ("owners", approval.owners)):
         if unknown := [name for name in names if not team.named([name])]:
             yield f"The policy names {', '.join(unknown)} as {label}, and nobody in team.yaml has that name or role."

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from overnight.ledger import audit
@@ -66,13 +66,13 @@ def open_keys(conn: Connection, prefix: str) -> list[str]:
 
 
 def to_send(conn: Connection, *, since: datetime, stale: datetime) -> list[tuple[Row, str]]:
-    """Alerts, and recoveries of them, that no channel took yet, oldest first: (alert, "raised" or "recovered").
+    """Alerts, and recoveries of them, that no channel took yet, the least tried and oldest first: (alert, "raised" or "recovered").
 
     Args:
         since: what was last seen, or was over, before this is no news any more.
         stale: what somebody began to send before this has died on the way.
     """
-    found: list[tuple[Row, str]] = []
+    found: list[tuple[int, Row, str]] = []
     for notice, when in ((RAISED, alerts.c.last_seen_at), (RECOVERED, alerts.c.recovered_at)):
         mine = (alert_sends.c.alert_id == alerts.c.id) & (alert_sends.c.notice == notice)
         open_ = (
@@ -80,9 +80,11 @@ def to_send(conn: Connection, *, since: datetime, stale: datetime) -> list[tuple
             | alert_sends.c.state.in_(("waiting", "failed"))
             | (alert_sends.c.state == "sending") & (alert_sends.c.at < stale)
         )
-        query = select(alerts).outerjoin(alert_sends, mine).where(when >= since, open_).order_by(alerts.c.id)
-        found += [(row, notice) for row in conn.execute(query).mappings()]
-    return found
+        tries = func.coalesce(alert_sends.c.tries, 0).label("tried")
+        query = select(alerts, tries).outerjoin(alert_sends, mine).where(when >= since, open_).order_by(alerts.c.id)
+        found += [(row["tried"], row, notice) for row in conn.execute(query).mappings()]
+    # What was tried most comes last: a service that is down for one notice must not keep the next one from the others.
+    return [(row, notice) for _, row, notice in sorted(found, key=lambda one: one[0])]
 
 
 def claim(conn: Connection, alert_id: int, notice: str, *, stale: datetime, now: datetime) -> int | None:

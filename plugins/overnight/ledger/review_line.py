@@ -54,7 +54,10 @@ def left(conn: Connection, night_ids: Sequence[int]) -> dict[int, int]:
 
 def covered(conn: Connection, night_ids: Sequence[int]) -> dict[int, int]:
     """How many items of each night wait for the digest's decision."""
-    waits = (items.c.bucket == COVERED) & (items.c.state == ItemState.IN_REVIEW) & ~_DECIDED
+    digest = exists().where(
+        decisions.c.night_id == items.c.night_id, decisions.c.item_id.is_(None), decisions.c.superseded_at.is_(None)
+    )
+    waits = (items.c.bucket == COVERED) & (items.c.state == ItemState.IN_REVIEW) & ~_DECIDED & ~digest
     query = select(items.c.night_id, func.count()).where(items.c.night_id.in_(night_ids), waits).group_by(items.c.night_id)
     return {night_id: count for night_id, count in conn.execute(query)}
 

@@ -256,6 +256,18 @@ def assents_to(conn: Connection, item: Row) -> list[str]:
     return list(conn.execute(query.order_by(assents.c.id)).scalars())
 
 
+def speak_for_all(conn: Connection, night: Row, *, surface: str, actor: Actor, now: datetime) -> None:
+    """All that was ready is decided by one row: it has spoken, and does not speak for what is left."""
+    audit.append(
+        conn, night["workflow"], [Entry("decide", "ready", str(night["id"]), detail={"surface": surface})], actor=actor, now=now
+    )
+
+
+def has_spoken(conn: Connection, night_id: int) -> bool:
+    """Whether the night's row for all that is ready was taken."""
+    return bool(audit.of_object(conn, "ready", str(night_id)))
+
+
 def assents_on(conn: Connection, night_ids: Sequence[int], surface: str) -> list[tuple[int, int]]:
     """(night, item) of the first yeses of these nights that were said on a surface."""
     query = select(assents.c.night_id, assents.c.item_id).where(assents.c.night_id.in_(night_ids), assents.c.surface == surface)

@@ -70,10 +70,10 @@ def drain(ledger: Ledger, task: NightTask, *, now: datetime) -> list[int]:
         night = nights.get(conn, night["id"])
         planned = chain.entrances(conn, task, night)
         told = answers_of(conn, task, judged)
+    _say_urgent(ledger, task, night, now=now)  # first: a sheet that cannot be written to must not keep it from being said
     place.answer(workflow.name, night["night"], told, troubles)
     _say_over_budget(ledger, task, night, now=now)
     _say_over_capacity(ledger, task, night, now=now)
-    _say_urgent(ledger, task, night, now=now)
     return planned
 
 

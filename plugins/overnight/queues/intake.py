@@ -103,6 +103,7 @@ def sort(workflow: Workflow, judged: Iterable[Judged], known: Mapping[str, Seque
                 intake.repeated.append(RowAnswer(row.ref, key, "rejected", problem))
             else:
                 intake.revived.append((candidate, same[-1]))
+                intake.urged[same[-1]["id"]] = candidate.priority
                 intake.known.append((row, same[-1]))
         elif same:
             intake.current[candidate.key] = candidate.content_hash

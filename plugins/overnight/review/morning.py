@@ -152,7 +152,7 @@ class Morning:
         if entry.decision is not None:
             self._compare(mark, entry)
             return
-        if (kept["said"] or "").endswith(_SPENT):
+        if entry.ref == exhibit.ready_ref(mark.night_id) and self._has_spoken(mark.night_id):
             return  # all that was ready was approved by it: an item that was kept out of it takes a decision of its own
         try:
             if mark.shown_hash is not None and kept["shown_hash"] not in (mark.shown_hash, mark.former_hash):
@@ -165,10 +165,22 @@ class Morning:
                     )  # fmt: skip
                 if not said.decided:
                     self.kept_yes[mark.night_id, mark.ref, mark.place] = f"{said.words[0].upper()}{said.words[1:]}."
+            if entry.ref == exhibit.ready_ref(mark.night_id):
+                self._speak(mark)
         except DecisionRefused as refusal:
             self._refuse(mark, str(refusal))
         except AlreadyThere:
             self._refuse(mark, "Somebody decided this at the same moment. Nothing was changed.")
+
+    def _has_spoken(self, night_id: int) -> bool:
+        with self.ledger.read() as conn:
+            return reviews.has_spoken(conn, night_id)
+
+    def _speak(self, mark: Mark) -> None:
+        night, person = self.nights[mark.night_id], mark.written.reviewer[:128]
+        actor = policies.under(Actor("human", person), night["workflow"])
+        with self.ledger.write() as conn:
+            reviews.speak_for_all(conn, night, surface=self.name, actor=actor, now=self.now)
 
     def _decisions(self, mark: Mark, entry: Entry) -> Iterator[tuple[int | None, dict[str, Any]]]:
         """The decision of a row: one, or one for each item it speaks for."""
@@ -196,7 +208,7 @@ class Morning:
     def _compare(self, mark: Mark, entry: Entry) -> None:
         """A row that was decided already: the same again is fine, something else is not taken."""
         decision = entry.decision or {}
-        if not verdict.says_the_same(mark.written, decision):
+        if not verdict.says_the_same(mark.written, decision, {field.name: field.after for field in entry.fields}):
             self._refuse(
                 mark,
                 f"It was {_done(decision, self.nights[mark.night_id])} already and went on its way. Your change was not taken.",

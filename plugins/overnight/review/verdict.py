@@ -116,16 +116,20 @@ def _refuse_broken(written: Written, changed: Mapping[str, str], declared: Workf
         )
 
 
-def says_the_same(written: Written, decided: Mapping[Any, Any]) -> bool:
-    """Whether a row still says what was taken from it: the word, and the words that go with it."""
+def says_the_same(written: Written, decided: Mapping[Any, Any], shown: Mapping[str, str]) -> bool:
+    """Whether a row still says what was taken from it: the word, and the words that go with it.
+
+    Args:
+        shown: the texts as they stand there, by field.
+    """
     kind = word(written.decision)
     if kind != decided["decision"]:
         return False
     if kind == "rework":
         return showing.clean(written.note)[:_MAX_NOTE] == (decided["note"] or "")
     versions = {name: showing.clean(text) for name, text in written.edits.items() if showing.clean(text)}
-    taken = decided["edited"] or {}
-    return kind != "edit" or all(text == showing.clean(str(taken.get(name, ""))) for name, text in versions.items())
+    taken = {**shown, **(decided["edited"] or {})}
+    return all(text == showing.clean(str(taken.get(name, ""))) for name, text in versions.items())
 
 
 def decision_texts(decision: Mapping[Any, Any] | None, item: Mapping[Any, Any]) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -91,18 +91,22 @@ def figures(text: str) -> set[str]:
 
 
 def offers(text: str) -> set[str]:
-    """What a text promises: percentages (`15 %`) and amounts of money (`50 money`); plain figures are none."""
+    """What a text promises: percentages (`15 %`) and money (`50 money`), both ends of a range; plain figures are none."""
     found: set[str] = set()
     for match in _OFFERED.finditer(URL.sub(" ", text)):
         kind = "%" if match["of"] else "money"
-        found.add(f"{_value(match['of'] or match['sum'] or match['bare'])} {kind}")
+        found |= {
+            f"{_value(one)} {kind}" for one in (match["from"], match["of"], match["sum"], match["low"], match["bare"]) if one
+        }
     return found
 
 
 def days(text: str) -> set[tuple[int, int]]:
-    """The days (day, month) a text names by a month's name or in ISO form."""
-    named = {(int(m["d1"] or m["d2"]), _MONTHS.index((m["m1"] or m["m2"])[:3].lower()) + 1) for m in _NAMED_DAY.finditer(text)}
-    return named | {(int(m[2]), int(m[1])) for m in re.finditer(r"\b\d{4}-(\d\d)-(\d\d)\b", text)}
+    """The days (day, month) a text names by a month's name, English or German, or in ISO form."""
+    named = [(int(m["d1"] or m["d2"]), _MONTHS.index((m["m1"] or m["m2"])[:3].lower().translate(_SAME_MONTH)) + 1)
+             for m in _NAMED_DAY.finditer(text)]  # fmt: skip
+    named += [(int(m[2]), int(m[1])) for m in re.finditer(r"\b\d{4}-(\d\d)-(\d\d)\b", text)]
+    return {(day, month) for day, month in named if 1 <= month <= 12 and 1 <= day <= 31}
 
 
 def codes(text: str) -> set[str]:
@@ -119,17 +123,24 @@ def _value(found: str) -> str:
 
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_SAME_MONTH = str.maketrans({"ä": "a", "i": "y", "k": "c", "z": "c"})  # Mär, Mai, Okt, Dez
+# In full or by its usual short form: "30 decibels" is no day. "may" and "march" are words, too, unless they are capitalised.
+_MONTH = (
+    r"(?:(?i:jan(?:uary|uar)?|feb(?:ruary|ruar)?|apr(?:il)?|june?|juni|july?|juli|aug(?:ust)?|sept?(?:ember)?|o[ck]t(?:ober)?"
+    r"|nov(?:ember)?|de[cz](?:ember)?|mär(?:z)?)|May|MAY|Mai|MAI|Mar|March|MARCH)\.?"
+)
 _NAMED_DAY = re.compile(
     rf"\b(?P<d1>\d{{1,2}})(?:st|nd|rd|th|\.)? (?:of )?(?P<m1>{_MONTH})(?!\w)"
-    rf"|\b(?P<m2>{_MONTH}) (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?(?!\w)", re.IGNORECASE,
-)  # fmt: skip
+    rf"|(?<!\w)(?P<m2>{_MONTH}) (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?(?!\w)(?! ?(?:km|kg|miles|people|times|%|€))"
+)
 _CODE = re.compile(r"\b(?:[Cc]ode|CODE|[Cc]oupon|[Vv]oucher)[:\s\"'“‘»]+([A-Z][A-Z0-9-]{3,})\b")
 _SUM = r"\d+(?:[.,]\d+)*"
-_CURRENCY = r"(?:[€$£]|EUR\b|USD\b|GBP\b|euros?\b|dollars?\b)"
+_CURRENCY = r"(?:[€$£]|(?:EUR|USD|GBP|CHF|euros?|dollars?|pounds?|francs?|franken)\b|,-)"
 _OFFERED = re.compile(
-    rf"(?<![\w.])(?P<of>{_SUM})\s?(?:%|per ?cent)|(?:[€$£]|\b(?:EUR|USD|GBP))\s?(?P<sum>{_SUM})"
-    rf"|(?<![\w.])(?P<bare>{_SUM})\s?{_CURRENCY}"
+    rf"(?<![\w.])(?:(?P<from>{_SUM})\s?%?\s?(?:-|–|to|bis)\s?)?(?P<of>{_SUM})\s?(?:%|per ?cent\b|prozent\b)"
+    rf"|(?:[€$£]|\b(?:EUR|USD|GBP|CHF))\s?(?P<sum>{_SUM})"
+    rf"|(?<![\w.])(?:(?P<low>{_SUM})\s?(?:-|–|to|bis)\s?)?(?P<bare>{_SUM})\s?{_CURRENCY}",
+    re.IGNORECASE,
 )
 _FIGURE = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*")
 

@@ -16,7 +16,7 @@ from overnight.workflow import Finding, NightRow, Severity
 Texts = Mapping[str, str]
 _MONTH_NAMES = list(month_name)[1:]
 _BY_GROUP = {"block": Severity.FAIL, "escalate": Severity.ESCALATE, "warn": Severity.WARN}
-_TAG = re.compile(r"<[^>]+>")
+_TAG = re.compile(r"</?[A-Za-z!][^<>]*>")  # "<3 kg" opens none
 _WITHIN_A_LINE = re.compile(r"</?(?:a|abbr|b|em|i|mark|small|span|strong|sub|sup|u)(?:\s[^>]*)?>", re.IGNORECASE)
 _EMPHASIS = re.compile(r"\*+(?=\w)|(?<=\w)\*+|(?<!\w)_+(?=\w)|(?<=[^\W_])_+(?!\w)")
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, TypeAdapter
 
 _URL = TypeAdapter(HttpUrl)
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
 _EITHER = re.compile(r"[1-9]\d{0,2}\.\d{3}")
-_COMMA = re.compile(r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+),(?:\d{1,2}|\d{4,})|[+-]?\d{1,3}(?:\.\d{3})+,\d{3}")
+_COMMA = re.compile(r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+),(?:\d{1,2}|\d{4,})|[+-]?0,\d+|[+-]?\d{1,3}(?:\.\d{3})+,\d{3}")
 
 
 class QueueRow(BaseModel):
@@ -60,6 +60,8 @@ def _money(value: Any) -> Any:
 
 
 def _whole(value: Any) -> Any:
+    if isinstance(value, str) and _EITHER.fullmatch(value.strip()):
+        raise ValueError(f"{value.strip()} could be {value.strip().replace('.', '')} or not whole: write the one you mean")
     plain = _number(value)
     return re.sub(r"\.0+$", "", plain) if isinstance(plain, str) else plain
 

@@ -178,7 +178,8 @@ def links_from_the_brief(item: Brief, answer: BlogDraft) -> Iterator[Finding]:
 def numbers_are_sourced(item: Brief, answer: BlogDraft) -> Iterator[Finding]:
     """A figure that is in no fact of the brief may be invented; a person checks it."""
     known = rules.figures(" ".join([*item.facts, item.title, item.primary_query, *item.secondary_queries]))
-    for number in sorted(rules.figures(wording.plain(_text(answer))) - known):
+    text, given = wording.plain(_text(answer)), " ".join(item.facts)
+    for number in sorted(rules.figures(text) - known) + sorted(rules.offers(text) - rules.offers(given)):
         yield Finding("numbers_are_sourced", Severity.WARN, "This figure is in no fact of the brief.", "body_markdown", number)
 
 

@@ -17,10 +17,14 @@ from overnight.workflows._fields import Day, Money, Number, QueueRow, Whole
 
 _FIGURE = re.compile(r"(?<![\w.])[+-]?\d+(?:[.,]\d+)*(?:\s?%| per ?cent)?")
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
-# The windows a pace is taken over; how long stock will last is a figure like any other.
+# The windows a pace is taken over; how long stock lasts is a figure like any other.
+_LASTING = ("another", "covers", "cover", "cover of", "covers about", "lasts", "lasts for", "last for", "last another",
+            "enough for", "out in", "ends in", "gone in", "worth of", "stock for", "left for", "remains for")  # fmt: skip
+_NO_WINDOW = "".join(f"(?<!{words} )" for words in _LASTING)
 _WINDOWS = re.compile(
-    r"(?<![\d.,])(?:7|28|30|60|90)-day\b|\b(?:last|past|previous|prior|trailing|recent) (?:7|28|30|60|90) days\b", re.IGNORECASE
-)
+    rf"(?<![\d.,]){_NO_WINDOW}(?:7|28|30|60|90)(?:[ -]days?\b|(?=-?,? (?:and |or |to )?(?:the )?(?:7|28|30|60|90)(?:-|[ -]day)))"
+    r"|\b(?:last|past|latest) (?:7|28|30|60|90)\b", re.IGNORECASE,
+)  # fmt: skip
 ROUNDING = 0.005  # a figure may be rounded, by so much of itself or by half a unit of what it is given in
 
 
@@ -39,7 +43,7 @@ class StockRow(QueueRow):
     lead_time_sd: Number = Field(default=0.0, ge=0, le=200)
     moq: Whole = Field(default=1, ge=1)
     case_pack: Whole = Field(default=1, ge=1)
-    unit_cost: Number = Field(default=0.0, ge=0)
+    unit_cost: Money = Field(default=0.0, ge=0)
     price: Money = Field(default=0.0, ge=0)
     service_level: Whole = Field(default=95, ge=50, le=99)
     aged_units: Whole = Field(default=0, ge=0)
@@ -78,8 +82,9 @@ def figures_are_the_tables(item: Anomaly, answer: Explanation) -> Iterator[Findi
         for found in _FIGURE.findall(plain):
             digits = found.rstrip("% percnt")
             value = float(digits.replace(",", "") if re.fullmatch(r"\d{1,3}(?:,\d{3})+", digits) else digits.replace(",", "."))
-            scale = 100 if digits != found else 1  # a share of the table, told in per cent
-            if not any(_same(abs(value), one * scale, digits) for one in known):
+            # A share of the table is told in per cent; the service level is given so.
+            those = [*(one * 100 for one in known), float(item.service_level)] if digits != found else known
+            if not any(_same(abs(value), one, digits) for one in those):
                 yield Finding("figures_are_the_tables", Severity.FAIL, "A figure that is not in the table.", field, found)
 
 

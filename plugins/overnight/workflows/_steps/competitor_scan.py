@@ -142,7 +142,7 @@ def _offer(data: Mapping[str, Any], url: str) -> dict[str, Any]:
     listed = _first(stated.get("offers"))  # of an AggregateOffer
     places = (stated, _first(stated.get("priceSpecification")), listed, _first(listed.get("priceSpecification")))
     figures = [place[name] for place in places for name in ("price", "lowPrice", "minPrice") if place.get(name) not in (None, "")]
-    price = matching._price(str(figures[0])) if figures else None
+    price = matching.stated(str(figures[0])) if figures else None
     state = str(stated.get("availability") or listed.get("availability") or "").rpartition("/")[2].lower()
     currency = next((place["priceCurrency"] for place in places if place.get("priceCurrency")), "")
     return {
@@ -248,7 +248,7 @@ def _price_compared(
     found: "Found", was: Mapping[str, Any], offer: dict[str, Any], page: Mapping[str, Any], limit: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
     told = was.get("told") or was["price"]  # the last one that somebody read of: a price that creeps is a change at last
-    offer["told"] = told if offer["price"] else offer["price"]
+    offer["told"] = told  # also where tonight's cannot be read
     if not told or not offer["price"] or told == offer["price"]:
         return
     pct = offer["price"] / told - 1

@@ -78,6 +78,7 @@ def scored(catalogue: pd.DataFrame, sales: pd.DataFrame, now: datetime, limit: M
     table["z_score"] = _z(daily, in_stock)
     table["unheard_of"] = _unheard_of(daily, in_stock)
     table["units_90"] = (daily * in_stock).sum(axis=1)
+    table["before_7"] = (daily * in_stock)[:, :-7].sum(axis=1)
     table["has_history"] = keys.isin(set(sales["sku"])).to_numpy() if len(sales) else False
     _cover(table, day)
     _orders(table, daily, limit)
@@ -93,8 +94,10 @@ def _by_marketplace(catalogue: pd.DataFrame, sales: pd.DataFrame) -> tuple[pd.Se
         return skus, sales
     places = sales["marketplace"].fillna("").astype(str).str.strip().str.upper()
     own = catalogue["marketplace"].fillna("").astype(str).str.strip().str.upper()
-    apart = sales[places != ""].assign(sku=sales["sku"] + "\t" + places)
-    return skus.where(own == "", skus + "\t" + own), pd.concat([sales, apart], ignore_index=True)
+    apart = sales.assign(sku=sales["sku"] + "\t" + places)
+    # One that no sale is named for has those that are named for none: a shop's own export says nothing of marketplaces.
+    named = (skus + "\t" + own).where((skus + "\t" + own).isin(set(apart["sku"])), skus + "\t")
+    return skus.where(own == "", named), pd.concat([sales, apart], ignore_index=True)
 
 
 def _daily(skus: pd.Series, sales: pd.DataFrame, day: pd.Timestamp, days: int) -> tuple[Array, Array]:
@@ -236,7 +239,7 @@ def _signals(table: pd.DataFrame, now: datetime, limit: Mapping[str, Any]) -> No
     table["stale"] = (pd.Timestamp(now) - snapshots) > timedelta(hours=float(limit["stale_hours"]))
     broken = (table["available"] < 0) | (active & ~table["has_history"])
     cover = table["cover_with_inbound"]
-    woke = (table["units_90"] > 0) & (table["units_90"] == table["v7"] * 7) & (table["v7"] >= 1)  # it had sold nothing before
+    woke = (table["before_7"] == 0) & (table["v7"] >= 1)
     low = active & moving & (table["supply_30"] < limit["fee_days"]) & (table["supply_90"] < limit["fee_days"])
     choices = [
         ("data_quality", broken),
@@ -283,6 +286,7 @@ _SHOWN = (
     "z_score",
     "daily_sd",
     "days_of_cover",
+    "cover_with_inbound",
     "stockout_on",
     "arrives_in",
     "gap_days",
@@ -317,9 +321,8 @@ def _computed(record: dict[str, Any], limit: Mapping[str, Any]) -> Computed:
         said = f"its stock snapshot of {record['snapshot_at']} is older than a day: nothing is computed from it"
         return Computed(record["item_id"], None, error=said, retryable=False)
     output = {name: record[name] for name in _SHOWN}
-    output["days_of_cover"] = None if output["days_of_cover"] == FAR else output["days_of_cover"]
-    for window in (30, 90):
-        output[f"supply_{window}"] = None if output[f"supply_{window}"] == FAR else output[f"supply_{window}"]
+    for name in ("days_of_cover", "cover_with_inbound", "supply_30", "supply_90"):
+        output[name] = None if output[name] == FAR else output[name]
     return Computed(record["item_id"], output, tuple(_findings(record, limit)))
 
 
@@ -332,7 +335,11 @@ def _findings(record: Mapping[str, Any], limit: Mapping[str, Any]) -> Iterator[F
         )
     if record["severity"] == "critical":
         yield Finding(
-            "signals", Severity.ESCALATE, "Stock ends within a week and nothing covers the gap.", "signal", record["stockout_on"]
+            "signals",
+            Severity.ESCALATE,
+            "Stock ends within a week, what comes in time included.",
+            "signal",
+            record["stockout_on"],
         )
     elif record["explain"]:
         yield Finding("signals", Severity.WARN, f"Signal: {record['signal'].replace('_', ' ')}.", "signal")

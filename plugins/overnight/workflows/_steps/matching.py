@@ -7,7 +7,6 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,6 +32,9 @@ _COLOURS = frozenset(
     ]
 )
 _UNIT = re.compile(r"^\d+(?:[.,]\d+)?(?:gb|mb|tb|mp|ft|in|inch|mm|cm|m|w|v|x|hz|ghz|mhz|db|oz|lb|lbs|k|p|pk|pack|th|st|nd|rd)$")
+
+
+_PLAIN = re.compile(r"\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +145,15 @@ def read_catalogue(rows: Iterable[Mapping[str, str]]) -> Catalogue:
     return Catalogue(Product(row["sku"], row["title"], _price(row.get("price")), _price(row.get("map_price"))) for row in rows)
 
 
+def stated(text: str) -> float | None:
+    """A price in a page's data: 12.995 and 1299.000 have a point there; what is written for people is read as a person's."""
+    if _PLAIN.fullmatch(text.strip()):
+        return float(text)
+    return _price(text)
+
+
 def _price(text: str | None) -> float | None:
     from price_parser import Price
 
-    with suppress(ValueError):
-        # As data is written, 12.995 and 1299.000 have a point; a person's 1.299,00 € is read below.
-        return float(text or "")
     found = Price.fromstring(text).amount_float if text else None
     return float(found) if found is not None else None
