@@ -66,7 +66,7 @@ def open_keys(conn: Connection, prefix: str) -> list[str]:
 
 
 def to_send(conn: Connection, *, since: datetime, stale: datetime) -> list[tuple[Row, str]]:
-    """Alerts, and recoveries of them, that no channel took yet, the least tried and oldest first: (alert, "raised" or "recovered").
+    """Alerts, and recoveries of them, that no channel took yet, the least tried first: (alert, "raised" or "recovered").
 
     Args:
         since: what was last seen, or was over, before this is no news any more.
