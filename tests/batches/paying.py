@@ -4,13 +4,14 @@ import re
 import sqlite3
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from overnight.ledger.connect import Ledger
 from tests.conftest import Sandbox
-from tests.support.night import Night, wait_ended
+from tests.support.night import Night, queue_file, wait_ended
 from tests.support.project import Project
 
 HEADER = "review_id,sku,rating,body\n"
@@ -35,6 +36,15 @@ def opened(ledger: Ledger, run_id: str = "manual__1", **change: Any) -> Night:
     night.check()
     night.drain()
     return night
+
+
+def sent(ledger: Ledger, queue: Path, count: int = 2, **change: Any) -> tuple[Night, Any]:
+    """A night of so many reviews whose first batch is at its vendor."""
+    queue_file(queue, "review_sentiment", "a.csv", reviews(count))
+    night = opened(ledger, **change)
+    job = night.job(night.planned[0])
+    job.submit(now=night.clock)
+    return night, job
 
 
 def finish(night: Night) -> dict[str, int]:

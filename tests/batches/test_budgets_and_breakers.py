@@ -18,7 +18,7 @@ from overnight.batches.waits import Wait, waits
 from overnight.ledger import money
 from overnight.ledger.connect import Ledger
 from overnight.workflow import workflow
-from tests.batches.paying import allow, finish, misbehave, opened, requests_at, reviews, wait_done
+from tests.batches.paying import allow, finish, misbehave, opened, requests_at, reviews, sent, wait_done
 from tests.conftest import Sandbox
 from tests.support.night import Night, paid_twice, queue_file, wait_ended
 from tests.support.project import Project
@@ -123,10 +123,7 @@ def test_without_a_fallback_a_stuck_batch_is_said_once_and_waited_for(
     sqlite_ledger: Ledger, queue: Path, connected: Sandbox
 ) -> None:
     """Cancelling it would only lose what it has begun."""
-    queue_file(queue, "review_sentiment", "a.csv", reviews(2))
-    night = opened(sqlite_ledger, fallback=None)
-    job = night.job(night.planned[0])
-    job.submit(now=night.clock)
+    night, job = sent(sqlite_ledger, queue, fallback=None)
     stops.stuck(job, now=night.clock)
     stops.stuck(job, now=night.clock)
     assert job.batch["state"] == "submitted"
@@ -141,10 +138,7 @@ def test_who_dies_after_saying_that_a_model_is_stuck_cuts_it_when_it_is_tried_ag
     sqlite_ledger: Ledger, queue: Path, connected: Sandbox
 ) -> None:
     """It is said once all the same; noted before it was cut, it would have been waited for all night."""
-    queue_file(queue, "review_sentiment", "a.csv", reviews(2))
-    night = opened(sqlite_ledger)
-    job = night.job(night.planned[0])
-    job.submit(now=night.clock)
+    night, job = sent(sqlite_ledger, queue)
 
     class Killed(BaseException):
         pass

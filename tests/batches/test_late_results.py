@@ -14,7 +14,7 @@ from overnight.ledger import reviews as reviews_of
 from overnight.ledger.connect import Ledger
 from overnight.ledger.errors import LedgerError
 from overnight.ledger.states import BatchState
-from tests.batches.paying import at_vendor_done, finish, opened, requests_at, reviews, spoil
+from tests.batches.paying import at_vendor_done, finish, opened, requests_at, reviews, sent, spoil
 from tests.conftest import Sandbox
 from tests.support.night import Night, paid_twice, queue_file
 
@@ -36,10 +36,7 @@ def after(night: Night) -> Night:
 
 def test_a_batch_that_its_vendor_never_settles_is_a_persons_to_give_up(ledger: Ledger, queue: Path, connected: Sandbox) -> None:
     """Its items are held for as long as nobody decides; released, they are bought by the next night, and the log says by whom."""
-    queue_file(queue, "review_sentiment", "a.csv", reviews(2))
-    night = opened(ledger)
-    job = night.job(night.planned[0])
-    job.submit(now=night.clock)
+    night, job = sent(ledger, queue)
     with pytest.raises(LedgerError, match="cannot be released"), ledger.write() as conn:
         batches.release(conn, job.batch["key"], by="Ada", reason="x", now=night.clock())
     given_up(night, job)
@@ -55,10 +52,7 @@ def test_a_late_result_for_a_row_that_was_changed_meanwhile_is_kept_and_moves_no
     sqlite_ledger: Ledger, queue: Path, connected: Sandbox
 ) -> None:
     """The row's newer self is what people want; the old answer was paid for and stays on record."""
-    queue_file(queue, "review_sentiment", "a.csv", reviews(2))
-    night = opened(sqlite_ledger)
-    job = night.job(night.planned[0])
-    job.submit(now=night.clock)
+    night, job = sent(sqlite_ledger, queue)
     given_up(night, job)
     queue_file(queue, "review_sentiment", "a.csv", reviews(2).replace("number 1.", "number 1 and later I changed my mind."))
     assert finish(after(night)) == {"locked": 2, "staged": 2, "failed": 0, "carried_over": 0}
@@ -69,10 +63,7 @@ def test_what_a_step_in_code_found_about_an_item_goes_with_it_into_the_night_it_
     ledger: Ledger, queue: Path, connected: Sandbox
 ) -> None:
     """The step is not run again there: an order that takes two people would be one of those the digest speaks for."""
-    queue_file(queue, "review_sentiment", "a.csv", reviews(2))
-    night = opened(ledger)
-    job = night.job(night.planned[0])
-    job.submit(now=night.clock)
+    night, job = sent(ledger, queue)
     with ledger.write() as conn:
         (first, _) = batches.open_items(conn, job.batch)
         said = {"rule": "large_orders", "severity": "escalate", "field": None, "message": "over the limit", "evidence": None}

@@ -87,34 +87,11 @@ def near_duplicates(texts: Sequence[tuple[int, str]], threshold: float = 0.5) ->
 def figures(text: str) -> set[str]:
     """The numbers a text states, as plain values: `1,200.50`, `€20` and `20 %` are 1200.5, 20 and 20."""
     plain = re.sub(r"^\s*\d+[.)]\s", "", URL.sub(" ", text), flags=re.MULTILINE)
-    return {_value(match.group(0)) for match in _FIGURE.finditer(plain)}
+    return {value(match.group(0)) for match in _FIGURE.finditer(plain)}
 
 
-def offers(text: str) -> set[str]:
-    """What a text promises: percentages (`15 %`) and money (`50 money`), both ends of a range; plain figures are none."""
-    found: set[str] = set()
-    for match in _OFFERED.finditer(URL.sub(" ", text)):
-        kind = "%" if match["of"] else "money"
-        found |= {
-            f"{_value(one)} {kind}" for one in (match["from"], match["of"], match["sum"], match["low"], match["bare"]) if one
-        }
-    return found
-
-
-def days(text: str) -> set[tuple[int, int]]:
-    """The days (day, month) a text names by a month's name, English or German, or in ISO form."""
-    named = [(int(m["d1"] or m["d2"]), _MONTHS.index((m["m1"] or m["m2"])[:3].lower().translate(_SAME_MONTH)) + 1)
-             for m in _NAMED_DAY.finditer(text)]  # fmt: skip
-    named += [(int(m[2]), int(m[1])) for m in re.finditer(r"\b\d{4}-(\d\d)-(\d\d)\b", text)]
-    return {(day, month) for day, month in named if 1 <= month <= 12 and 1 <= day <= 31}
-
-
-def codes(text: str) -> set[str]:
-    """The codes a text tells people to enter."""
-    return {match[1].upper() for match in _CODE.finditer(text)}
-
-
-def _value(found: str) -> str:
+def value(found: str) -> str:
+    """A figure as it is compared, however it was written."""
     digits = found.replace(" ", "").rstrip(".,")
     if re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", digits):
         digits = digits.replace(",", "")
@@ -122,26 +99,6 @@ def _value(found: str) -> str:
     return digits.rstrip("0").rstrip(".") if "." in digits else str(int(digits)) if digits.isdigit() else digits
 
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_SAME_MONTH = str.maketrans({"ä": "a", "i": "y", "k": "c", "z": "c"})  # Mär, Mai, Okt, Dez
-# In full or by its usual short form: "30 decibels" is no day. "may" and "march" are words, too, unless they are capitalised.
-_MONTH = (
-    r"(?:(?i:jan(?:uary|uar)?|feb(?:ruary|ruar)?|apr(?:il)?|june?|juni|july?|juli|aug(?:ust)?|sept?(?:ember)?|o[ck]t(?:ober)?"
-    r"|nov(?:ember)?|de[cz](?:ember)?|mär(?:z)?)|May|MAY|Mai|MAI|Mar|March|MARCH)\.?"
-)
-_NAMED_DAY = re.compile(
-    rf"\b(?P<d1>\d{{1,2}})(?:st|nd|rd|th|\.)? (?:of )?(?P<m1>{_MONTH})(?!\w)"
-    rf"|(?<!\w)(?P<m2>{_MONTH}) (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?(?!\w)(?! ?(?:km|kg|miles|people|times|%|€))"
-)
-_CODE = re.compile(r"\b(?:[Cc]ode|CODE|[Cc]oupon|[Vv]oucher)[:\s\"'“‘»]+([A-Z][A-Z0-9-]{3,})\b")
-_SUM = r"\d+(?:[.,]\d+)*"
-_CURRENCY = r"(?:[€$£]|(?:EUR|USD|GBP|CHF|euros?|dollars?|pounds?|francs?|franken)\b|,-)"
-_OFFERED = re.compile(
-    rf"(?<![\w.])(?:(?P<from>{_SUM})\s?%?\s?(?:-|–|to|bis)\s?)?(?P<of>{_SUM})\s?(?:%|per ?cent\b|prozent\b)"
-    rf"|(?:[€$£]|\b(?:EUR|USD|GBP|CHF))\s?(?P<sum>{_SUM})"
-    rf"|(?<![\w.])(?:(?P<low>{_SUM})\s?(?:-|–|to|bis)\s?)?(?P<bare>{_SUM})\s?{_CURRENCY}",
-    re.IGNORECASE,
-)
 _FIGURE = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*")
 
 

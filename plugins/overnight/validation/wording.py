@@ -5,16 +5,13 @@ A workflow hands in its texts by field; what is found says the field and the wor
 
 import re
 import unicodedata
-from calendar import month_name
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import unescape
-from typing import Any
 
-from overnight.validation import lexicon, rules
+from overnight.validation import lexicon, promises, rules
 from overnight.workflow import Finding, NightRow, Severity
 
 Texts = Mapping[str, str]
-_MONTH_NAMES = list(month_name)[1:]
 _BY_GROUP = {"block": Severity.FAIL, "escalate": Severity.ESCALATE, "warn": Severity.WARN}
 _TAG = re.compile(r"</?[A-Za-z!][^<>]*>")  # "<3 kg" opens none
 _WITHIN_A_LINE = re.compile(r"</?(?:a|abbr|b|em|i|mark|small|span|strong|sub|sup|u)(?:\s[^>]*)?>", re.IGNORECASE)
@@ -64,17 +61,9 @@ def figures(
 def offered(texts: Texts, known: Iterable[str], *, rule: str) -> Iterator[Finding]:
     """A percentage, a sum, a day or a code is copied from what was given, as what it is there: 20 of "20 January" is no 20 %."""
     given = " \n".join(known)
-    kinds: list[tuple[str, Callable[[str], set[Any]]]] = [
-        ("An offer", rules.offers), ("A day", rules.days), ("A code", rules.codes)
-    ]  # fmt: skip
     for field, text in texts.items():
-        for what, read in kinds:
-            allowed = {word.upper() for word in re.findall(r"[\w-]+", given)} if read is rules.codes else read(given)
-            for found in sorted(read(plain(text)) - allowed):
-                said = found if isinstance(found, str) else f"{found[0]} {_MONTH_NAMES[found[1] - 1]}"
-                yield Finding(
-                    rule, Severity.FAIL, f"{what} that is in nothing that was given.", field, said.replace(" money", " (money)")
-                )
+        for what, said in promises.strange(plain(text), given):
+            yield Finding(rule, Severity.FAIL, f"{what} that is in nothing that was given.", field, said)
 
 
 def figures_kept(before: Iterable[str], texts: Texts) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, model_validator
 
-from overnight.validation import lexicon, rules, wording
+from overnight.validation import lexicon, promises, rules, wording
 from overnight.workflow import Expectation, Finding, NightRow, Review, Severity, Step, Workflow
 from overnight.workflows._fields import QueueRow, Texts, Urls
 
@@ -179,7 +179,7 @@ def numbers_are_sourced(item: Brief, answer: BlogDraft) -> Iterator[Finding]:
     """A figure that is in no fact of the brief may be invented; a person checks it."""
     known = rules.figures(" ".join([*item.facts, item.title, item.primary_query, *item.secondary_queries]))
     text, given = wording.plain(_text(answer)), " ".join(item.facts)
-    for number in sorted(rules.figures(text) - known) + sorted(rules.offers(text) - rules.offers(given)):
+    for number in sorted(rules.figures(text) - known) + sorted(promises.amounts(text) - promises.amounts(given)):
         yield Finding("numbers_are_sourced", Severity.WARN, "This figure is in no fact of the brief.", "body_markdown", number)
 
 
