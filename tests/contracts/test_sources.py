@@ -5,19 +5,22 @@ import json
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from overnight import finder
 from overnight.ledger.connect import Ledger
+from overnight.ledger.tables import items
 from overnight.queues import intake
 from overnight.queues.source import Trouble, source
 from overnight.rehearsal.desk import QUEUE_BASE, SHEET, queue_id
 from overnight.workflow import workflow
 from tests.support.desk import Desk
-from tests.support.night import Night
+from tests.support.night import EVENING, Night
 
 WORKFLOW = "review_sentiment"
 HEADER = ["id", "sku", "rating", "body", "priority", "context", "type"]
@@ -206,6 +209,51 @@ def test_rows_that_are_sorted_changed_and_added_after_the_lock_are_told_the_trut
     assert told["r2"][0] == "locked"
     for late in ("r9", "r1"):
         assert told[late] == ("waiting", "added or changed after the lock; goes to the next night")
+
+
+def test_a_row_that_is_taken_out_while_it_waits_is_withdrawn_where_people_keep_the_queue(
+    place: tuple[str, Any], sqlite_ledger: Ledger
+) -> None:
+    """Over the cap yesterday, gone today: bought for nobody. Put back, it is wanted again. A program's file is only replaced."""
+    name, there = place
+    rows = [[f"r{n}", "S1", "5", f"Soft fabric number {n}", "", "", ""] for n in range(4)]
+    there.fill(rows)
+    _evening(sqlite_ledger, name, 1)
+    assert _states(sqlite_ledger) == {"r0": "locked", "r1": "carried_over", "r2": "carried_over", "r3": "carried_over"}
+    there.fill([rows[0], rows[2]])
+    _evening(sqlite_ledger, name, 2)
+    if not source(name).gone_is_withdrawn:
+        assert _states(sqlite_ledger) == {"r0": "locked", "r1": "locked", "r2": "carried_over", "r3": "carried_over"}
+        return
+    assert _states(sqlite_ledger) == {"r0": "locked", "r1": "rejected", "r2": "locked", "r3": "rejected"}
+    there.fill([*rows[:3], [*rows[3][:3], "Words that were changed", *rows[3][4:]]])
+    _evening(sqlite_ledger, name, 3)
+    assert _states(sqlite_ledger) == {"r0": "locked", "r1": "locked", "r2": "locked", "r3": "carried_over"}
+    assert there.answers()["r3"][0] == "carried_over"
+
+
+def test_what_cannot_be_read_is_not_withdrawn(place: tuple[str, Any], sqlite_ledger: Ledger) -> None:
+    """Somebody renamed a column at noon: what waits goes on waiting."""
+    name, there = place
+    there.fill([[f"r{n}", "S1", "5", f"Soft fabric number {n}", "", "", ""] for n in range(2)])
+    _evening(sqlite_ledger, name, 1)
+    there.fill([["r9", "S1", "5"]], HEADER[:3])
+    _evening(sqlite_ledger, name, 2)
+    assert _states(sqlite_ledger) == {"r0": "locked", "r1": "locked"}
+
+
+def _evening(ledger: Ledger, name: str, number: int) -> None:
+    night = Night(
+        ledger, WORKFLOW, run_id=f"scheduled__{number}", base=EVENING + number * timedelta(days=1),
+        now=EVENING + number * timedelta(days=1), change={"source": name, "surface": "page", "pack": 1, "cap": 1},
+    )  # fmt: skip
+    night.check()
+    night.drain()
+
+
+def _states(ledger: Ledger) -> dict[str, str]:
+    with ledger.read() as conn:
+        return dict(conn.execute(select(items.c.key, items.c.state).order_by(items.c.id)).tuples().all())
 
 
 def test_a_queue_without_a_needed_column_takes_nothing_and_says_which(place: tuple[str, Any], sqlite_ledger: Ledger) -> None:

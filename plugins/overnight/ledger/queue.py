@@ -1,7 +1,7 @@
 """Items at the queue's end of their life: what is known of a row, what waits, what is new."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -15,6 +15,7 @@ from overnight.ledger.tables import items, nights
 
 REPLACED = "replaced: the row was changed before it was locked"
 """What is said of a version that another took the place of: no text of the row's, and a row may be changed back to it."""
+WITHDRAWN = "withdrawn: the row was taken out of the queue while it waited"
 WAITING_STATES = (ItemState.WAITING, ItemState.CARRIED_OVER, ItemState.REWORK)
 
 
@@ -64,6 +65,18 @@ def waiting(conn: Connection, workflow: str) -> list[Row]:
     )  # fmt: skip
     query = select(*columns).where(items.c.workflow == workflow, items.c.state.in_(WAITING_STATES), items.c.in_doubt.is_(False))
     return list(conn.execute(query.where(items.c.source != NIGHT).order_by(items.c.id)).mappings())
+
+
+def gone(conn: Connection, workflow: str, source: str, there: Set[str]) -> list[int]:
+    """What waits of this source and whose row is not among those that are `there`.
+
+    What a reviewer sent back is asked for by the review, not by the row; what may be at a vendor is paid for.
+    """
+    query = select(items.c.id, items.c.key).where(
+        items.c.workflow == workflow, items.c.source == source, items.c.in_doubt.is_(False), items.c.note.is_(None),
+        items.c.state.in_((ItemState.WAITING, ItemState.CARRIED_OVER)),
+    )  # fmt: skip
+    return [item_id for item_id, key in conn.execute(query.order_by(items.c.id)) if key not in there]
 
 
 def say(conn: Connection, messages: Mapping[int, str]) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, case, delete, exists, func, insert, null, sel
 from overnight.ledger import audit, transitions
 from overnight.ledger.audit import Actor, Entry
 from overnight.ledger.nights import REPLAY
-from overnight.ledger.queue import REPLACED
+from overnight.ledger.queue import REPLACED, WITHDRAWN
 from overnight.ledger.retention_tables import audit_purges
 from overnight.ledger.review_tables import exhibits
 from overnight.ledger.reviews import BY_HAND
@@ -66,7 +66,7 @@ def clear_items(conn: Connection, ids: Sequence[int], *, actor: Actor, now: date
         )
         conn.execute(update(items).where(mine).values(
             input={}, output=null(), context=null(), note=null(), texts_removed_at=now,
-            message=case((items.c.message == REPLACED, items.c.message), else_=null()),
+            message=case((items.c.message.in_((REPLACED, WITHDRAWN)), items.c.message), else_=null()),
         ))  # fmt: skip
         conn.execute(update(step_items).where(step_items.c.item_id.in_(chunk)).values(input=null(), output=null(), error=null()))
         conn.execute(update(night_items).where(night_items.c.item_id.in_(chunk)).values(reason=null()))

@@ -138,6 +138,7 @@ def lock(
     known = _known(conn, task, judged)
     found = intake.sort(workflow, judged, known)
     _take(conn, task, found, known, night, **common)
+    withdrawn = _withdraw(conn, task, judged, **common) if troubles == 0 else 0  # what could not be read is not gone
     refused = len(found.rejected) + len(found.repeated)
     del found, known
     intake.let_texts_go(workflow, judged)
@@ -159,7 +160,7 @@ def lock(
     _enter_steps(conn, task, night, late, locked)
     planned = _plan(conn, task, night, locked, now=now)
     capacity.reserve(conn, night, len(ids) - len(planned.over_budget), room.seconds, now=now)
-    counts = {"locked": len(ids), "over_cap": len(over), "rejected": refused}
+    counts = {"locked": len(ids), "over_cap": len(over), "rejected": refused, "withdrawn": withdrawn}
     transitions.move(
         conn, "night", [night["id"]], NightState.LOCKED, detail=counts, locked_at=now, over_cap=len(over),
         rejected=refused + troubles, cap=cap, cap_why=why or None,
@@ -237,6 +238,16 @@ def _take(
     queue.add(conn, (_row(task.workflow, c) for c in found.new), ItemState.WAITING, **common)
     rows = ({**_row(task.workflow, c), "message": message, "night_id": night["id"]} for c, message in found.rejected)
     queue.add(conn, rows, ItemState.REJECTED, **common)
+
+
+def _withdraw(conn: Connection, task: NightTask, judged: Sequence[intake.Judged], **common: Any) -> int:
+    """Rows that people took out while they waited are bought for nobody; one that is put back is taken up again."""
+    workflow = task.workflow
+    if not source(workflow.source).gone_is_withdrawn:
+        return 0
+    gone = queue.gone(conn, workflow.name, workflow.source, {one.candidate.key for one in judged})
+    transitions.move(conn, "item", gone, ItemState.REJECTED, message=queue.WITHDRAWN, **common)
+    return len(gone)
 
 
 def _row(workflow: Workflow, candidate: intake.Candidate) -> dict[str, Any]:

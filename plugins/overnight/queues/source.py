@@ -7,6 +7,7 @@ writes back can never become a formula.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from overnight import finder
 
@@ -59,6 +60,11 @@ class Columns:
 
 class Source(ABC):
     """Reads a workflow's rows and answers them where the person looks."""
+
+    gone_is_withdrawn: ClassVar[bool] = False
+    """Whether a row that is gone was taken out by a person who no longer wants it. Not where rows come from a program that
+    replaces yesterday's file or table with today's: what waits of it is still wanted.
+    """
 
     @abstractmethod
     def check(self, workflow: str) -> str | None:

@@ -1,7 +1,8 @@
 """An Airtable base as the queue: a table `queue <workflow>`, a record per task, `status` and `message` ours.
 
 Connection `overnight_airtable`, extra `queue_base`. A record keeps its id wherever people sort or group it to; answers go
-out ten at a time, and only those that differ from what stands there.
+out ten at a time, and only those that differ from what stands there. A row that is taken out while it waits is
+withdrawn; one that a reviewer sent back, or that may be at a vendor, is not.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ def make() -> "AirtableSource":
 
 class AirtableSource(Source):
     """One table a workflow."""
+
+    gone_is_withdrawn = True
 
     def __init__(self) -> None:
         self._client: Airtable | None = None

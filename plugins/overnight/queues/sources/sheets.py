@@ -2,7 +2,8 @@
 
 Connection `overnight_sheets`, extra `queue_spreadsheet`; the tab bears the workflow's name, or is called "queue" and has a
 `type` column. People may sort, insert and delete at any time: answers find their row by what it says, and our columns by
-the metadata they carry, wherever both have moved to.
+the metadata they carry, wherever both have moved to. A row that is taken out while it waits is
+withdrawn; one that a reviewer sent back, or that may be at a vendor, is not.
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ def make() -> "SheetsSource":
 
 class SheetsSource(Source):
     """One spreadsheet, a tab a workflow."""
+
+    gone_is_withdrawn = True
 
     def __init__(self) -> None:
         self._client: Google | None = None
