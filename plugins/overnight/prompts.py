@@ -6,7 +6,7 @@ block, JSON-encoded with `<` escaped: a text from the queue can neither close th
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from overnight.brand import brand, include_dir
+from overnight.governance.masking import texts_of
 from overnight.workflow import Workflow
 
 
@@ -136,6 +137,15 @@ def block(tag: str, data: Mapping[str, Any]) -> str:
     """Data inside a tag it cannot close."""
     text = json.dumps(data, ensure_ascii=False, sort_keys=True).replace("<", "\\u003c").replace(">", "\\u003e")
     return f"<{tag}>\n{text}\n</{tag}>"
+
+
+def said(content: str) -> Iterator[str]:
+    """The texts of an item's part of a request as they were before they were put into blocks: a line break is one again."""
+    for line in content.split("\n"):
+        try:
+            yield from texts_of(json.loads(line) if line.startswith("{") else line)
+        except ValueError:  # a prompt's own words
+            yield line
 
 
 def strict_schema(workflow: Workflow) -> dict[str, Any]:

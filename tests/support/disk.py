@@ -1,5 +1,6 @@
 """A file system of a few megabytes that a test fills up: real ENOSPC, for SQLite's files and PostgreSQL's alike."""
 
+import errno
 import shutil
 import subprocess
 import tempfile
@@ -18,7 +19,15 @@ class SmallDisk:
     def fill(self, *, leave_kb: int = 0) -> None:
         """Take up all of it but for so many kilobytes."""
         self.release()
-        self._ballast.write_bytes(b"\0" * max(0, shutil.disk_usage(self.path).free - leave_kb * 1024))
+        size = max(0, shutil.disk_usage(self.path).free - leave_kb * 1024)
+        with self._ballast.open("wb", buffering=0) as ballast:
+            while size > 0:
+                try:
+                    size -= ballast.write(b"\0" * min(size, 64 * 1024))
+                except OSError as full:  # whoever uses the disk took the last of it meanwhile
+                    if full.errno != errno.ENOSPC:
+                        raise
+                    return
 
     def release(self) -> None:
         """Give back what `fill` took."""

@@ -82,8 +82,8 @@ def test_a_day_is_read_in_english_and_german(text: str, day: tuple[int, int] | N
 @pytest.mark.parametrize(
     ("text", "offers"),
     [
-        ("15 Prozent Rabatt ab 50 Euro", {"15 %", "50 money"}), ("10-20 % Rabatt", {"10 %", "20 %"}), ("10% to 20% off", {"10 %", "20 %"}),
-        ("20,- statt 30,-", {"20 money", "30 money"}), ("CHF 20 or £5", {"20 money", "5 money"}), ("5 to 10 EUR", {"5 money", "10 money"}),
+        ("15 Prozent Rabatt ab 50 Euro", {"15 %", "50 EUR"}), ("10-20 % Rabatt", {"10 %", "20 %"}), ("10% to 20% off", {"10 %", "20 %"}),
+        ("20,- statt 30,-", {"20 money", "30 money"}), ("CHF 20 or £5", {"20 CHF", "5 GBP"}), ("5 to 10 EUR", {"5 EUR", "10 EUR"}),
         ("30 nights, 310 g", set()),
     ],
 )  # fmt: skip

@@ -79,7 +79,9 @@ def _send(ledger: Ledger, box: Any, alert: Row, notice: str, *, now: datetime) -
     tags = [_TAGS.get(alert["kind"], "alerts"), alert["severity"]]
     earlier, taken, error = _taken(before["error"] if before else None), set[str](), None
     try:
-        told = _others(box, earlier).notify(body=body, title=title, notify_type=kind, tag=tags)
+        told = _others(box, earlier).notify(
+            body=body, title=title, notify_type=kind, tag=tags, body_format="text"
+        )  # fmt: skip
         taken = {str(one.url_id) for one in told if one}
         # No result: no service wants this tag, which is how the team set it up, or all that do have taken it.
         if not all(told):

@@ -125,7 +125,7 @@ def _entry(
 
 def _one(workflow: Workflow, item: Mapping[str, Any], text: str, masks: Mapping[str, str]) -> Judgement:
     try:
-        if not masks:
+        if not masks and not masking.left(text):
             return _by_rules(workflow, item, workflow.answer.model_validate_json(text))
         answer = masking.reveal(from_json(text), masks)
         return _made_up(answer, item, masks) or _by_rules(workflow, item, workflow.answer.model_validate(answer))
@@ -135,8 +135,8 @@ def _one(workflow: Workflow, item: Mapping[str, Any], text: str, masks: Mapping[
 
 def _made_up(answer: Any, item: Mapping[str, Any], masks: Mapping[str, str]) -> Judgement | None:
     """A placeholder that we never gave it must not reach anybody: the answer is asked for again."""
-    strange = sorted(set(masking.left(answer)) - set(masking.left(item))) if masks else []
-    if not strange:
+    found = masking.left(answer)
+    if not found or not (strange := sorted(set(found) - set(masking.left(item)))):
         return None
     return Judgement(AnswerState.RULE_FAILED, error=f"placeholder: {', '.join(strange[:5])} stands for nothing that was sent.")
 

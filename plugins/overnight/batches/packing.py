@@ -107,7 +107,8 @@ def _content(
     if access is not None:
         queued = item.get("queued") or item["input"]
         hidden = {name: queued.get(name) for name in access.hidden_from(question.vendor)}
-        by_rule = access.undeclared_names == "mask"
+        # Where rows that name somebody are withheld, a reviewer may still name somebody in a note.
+        by_rule = access.undeclared_names in ("mask", "withhold")
         masker = Masker(hidden, access.patterns, access.order_number, by_rule)
         said, masks = masker.hide(said), masker.masks
     return question.prompt.around(prompts.content(said.pop("item"), **said, masked=bool(masks))), masks
@@ -139,9 +140,8 @@ def apart(
         return
     loud, quiet = list[Entry](), list[Entry]()
     for entry in asked:
-        # A plain < is ours, a tag of the request; the data's own are escaped.
-        said = entry.content.replace("<", " ").replace("\\u003c", "<").replace("\\u003e", ">")
-        (loud if lexicon.hits("injection", said) else quiet).append(entry)
+        loudly = any(lexicon.hits("injection", text) for text in prompts.said(entry.content))
+        (loud if loudly else quiet).append(entry)
     yield from pack(workflow, question, quiet, workflow.pack, limits)
     yield from pack(workflow, question, loud, 1, limits)
 

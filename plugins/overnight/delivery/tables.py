@@ -28,9 +28,9 @@ def write(
 def _cell(value: Any, delimiter: str) -> Any:
     if value is None or isinstance(value, int | float):
         return "" if value is None else value
-    text = escaped(str(value))
-    # A tab-delimited template has no quoting that every importer reads: white space is one space there.
-    return " ".join(text.split()) if delimiter == "\t" else text
+    # A tab-delimited template has no quoting that every importer reads: white space is one space there (before a formula is
+    # looked for: it would be hidden behind a blank).
+    return escaped(" ".join(str(value).split()) if delimiter == "\t" else str(value))
 
 
 def numbered(name: str, values: Sequence[str], most: int, *, first: int = 1) -> dict[str, str]:

@@ -26,8 +26,9 @@ _EMAIL = re.compile(r"(?<![\w.+%'-])[\w.+%'-]+@[\w-]+(?:\.[\w-]+)+", re.UNICODE)
 _DIGIT = re.compile(r"\d")
 _LEAST_DIGITS = {"phone": 7, "card": 15, "iban": 2}
 """A text with fewer digits is not searched: counting them once is quicker than each search."""
-_DIGITS = re.compile(r"(?<!\d)\d(?:[ .-]?\d){14,18}(?!\d)")  # 13 and 14 digits are article numbers (EAN, GTIN)
-_IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}(?!\w)")
+_GAP = r"[ .\u00a0\u202f-]{0,2}"
+_DIGITS = re.compile(rf"(?<!\d)\d(?:{_GAP}\d){{14,18}}(?!\d)")  # 13 and 14 digits are article numbers (EAN, GTIN)
+_IBAN = re.compile(rf"(?<![^\W_])(?:IBAN:?)?(?P<iban>[A-Z]{{2}}\d{{2}}(?:{_GAP}[A-Z0-9]){{11,30}})(?!\w)", re.IGNORECASE)
 _TOKEN = re.compile(r"\[([A-Z]+_\d+(?:\.\d+)?)\]")
 
 
@@ -65,7 +66,7 @@ class Masker:
 
     def hide(self, thing: Any) -> Any:
         """A text, or whatever holds texts, with placeholders in it."""
-        self._taken |= {name for text in _texts(thing) for name in _TOKEN.findall(text)}  # somebody wrote [NAME_1] themselves
+        self._taken |= {name for text in texts_of(thing) for name in _TOKEN.findall(text)}  # somebody wrote [NAME_1] themselves
         return _mapped(thing, self._hide)
 
     def _hide(self, text: str) -> str:
@@ -118,7 +119,7 @@ def reveal(thing: Any, masks: Mapping[str, str]) -> Any:
 
 def left(thing: Any) -> list[str]:
     """Placeholders that stand for nothing we hid: the model made them up, or the row's own."""
-    return sorted({f"[{name}]" for text in _texts(thing) for name in _TOKEN.findall(text)})
+    return sorted({f"[{name}]" for text in texts_of(thing) for name in _TOKEN.findall(text)})
 
 
 def _apart(found: Iterable[Found]) -> list[Found]:
@@ -132,11 +133,12 @@ def _apart(found: Iterable[Found]) -> list[Found]:
     return kept
 
 
-def _texts(thing: Any) -> list[str]:
+def texts_of(thing: Any) -> list[str]:
+    """All texts that something holds."""
     if isinstance(thing, str):
         return [thing]
     parts = thing.values() if isinstance(thing, Mapping) else thing if isinstance(thing, list | tuple) else ()
-    return [text for part in parts for text in _texts(part)]
+    return [text for part in parts for text in texts_of(part)]
 
 
 def _mapped(thing: Any, change: Any) -> Any:
@@ -175,12 +177,13 @@ def _ibans(text: str, _order: str) -> Iterable[Found]:
     from stdnum import iban
 
     for hit in _IBAN.finditer(text):
-        words = hit.group()
-        while words:  # the next word may be one of capitals
-            if iban.is_valid(words):
-                yield Found(hit.start(), hit.start() + len(words), "IBAN", iban.compact(words))
+        words = hit["iban"]
+        while words:  # the next word may be one of letters, too
+            plain = re.sub(r"\W", "", words)
+            if iban.is_valid(plain):
+                yield Found(hit.start("iban"), hit.start("iban") + len(words), "IBAN", iban.compact(plain))
                 break
-            words = words.rpartition(" ")[0]
+            words = re.sub(r"\W+\w*$|\w*$", "", words)
 
 
 def _orders(text: str, order: str) -> Iterable[Found]:
@@ -240,7 +243,7 @@ def _declared(values: Mapping[str, Any]) -> list[tuple[str, str, re.Pattern[str]
     """(kind, whose, pattern) of each declared value, and of the words a name is made of."""
     made: list[tuple[str, str, re.Pattern[str]]] = []
     for name, value in values.items():
-        for text in _texts(value if isinstance(value, str | list | tuple | Mapping) else str(value or "")):
+        for text in texts_of(value if isinstance(value, str | list | tuple | Mapping) else str(value or "")):
             words = text.strip()
             if words:
                 made += _of_name(name, words) if _NAME_FIELD.search(name) else _of_value(name, words)

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from overnight.brand import include_dir
 from overnight.governance import names
-from overnight.governance.masking import ORDER, PATTERNS, Masker, Pattern
+from overnight.governance.masking import ORDER, PATTERNS, Masker, Pattern, texts_of
 from overnight.ledger.audit import Actor
 
 Verb = Literal[
@@ -87,7 +87,7 @@ class DataAccess(_Closed):
             return None
         declared = {name: row.get(name) for name in self.personal}
         hidden = Masker(declared, self.patterns, self.order_number).hide(dict(row))
-        named = sorted(name for name, value in hidden.items() if isinstance(value, str) and any(names.in_text(value)))
+        named = sorted(name for name, value in hidden.items() if any(any(names.in_text(text)) for text in texts_of(value)))
         if not named:
             return None
         return (

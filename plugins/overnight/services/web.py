@@ -5,6 +5,7 @@ What comes back is data. Airflow connection `overnight_web` (optional): `proxy`,
 
 import ipaddress
 import socket
+import time
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
@@ -17,6 +18,8 @@ from overnight.services.settings import ServiceError
 CONN_ID = "overnight_web"
 USER_AGENT = "OvernightScan/1.0 (competitor scan of an online shop; asks robots.txt)"
 MAX_BYTES = 3_000_000
+MOST_SECONDS = 60
+"""A page that trickles in keeps the night waiting no longer."""
 MAX_REDIRECTS = 3
 ROBOTS_REDIRECTS = 5
 _TIMEOUT = httpx.Timeout(20.0, connect=10.0)
@@ -88,16 +91,22 @@ class Web:
         try:
             with self._client.stream("GET", url) as answer:
                 self._refuse_private_peer(answer)
-                read = b""
+                read, until = bytearray(), time.monotonic() + MOST_SECONDS
                 for part in answer.iter_bytes():
                     read += part
                     if len(read) > MAX_BYTES:
                         raise ServiceError(f"it is larger than {MAX_BYTES} bytes")
-                whole = httpx.Response(answer.status_code, headers=_plain(answer.headers), content=read, request=answer.request)
-                whole.default_encoding = answer.encoding or "utf-8"
+                    if time.monotonic() > until:
+                        raise ServiceError(f"it takes longer than {MOST_SECONDS} seconds")
+                whole = httpx.Response(
+                    answer.status_code, headers=_plain(answer.headers), content=bytes(read), request=answer.request
+                )
+                whole.encoding = _encoding(answer.encoding)
                 return whole
         except httpx.HTTPError as error:
             raise ServiceError(f"it cannot be read: {type(error).__name__}") from error
+        finally:
+            self._client.cookies.clear()  # nobody is to know us again
 
     def _may(self, url: str) -> bool:
         from protego import Protego
@@ -157,6 +166,14 @@ def _public(address: str) -> bool:
         if inner is not None:
             found = inner
     return found.is_global and not found.is_multicast
+
+
+def _encoding(stated: str | None) -> str:
+    """What a page says it is written in, if that makes text of bytes: Python's codecs know zlib, hex and more, as well."""
+    try:
+        return stated if stated and isinstance(b"".decode(stated), str) else "utf-8"
+    except (LookupError, ValueError, AssertionError):
+        return "utf-8"
 
 
 def _plain(headers: httpx.Headers) -> list[tuple[str, str]]:

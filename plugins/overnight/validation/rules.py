@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from overnight import formulas
 
@@ -100,6 +100,23 @@ def value(found: str) -> str:
 
 
 _FIGURE = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*")
+_MARK = re.compile(r"\b[A-Z]{2,5}-?\d{1,4}[A-Z]?\b")
+_THOUSANDS = re.compile(r"(?<![\w.,])\d{1,3}(?:\.\d{3})+(?![\d.])")
+
+
+def marks(text: str) -> set[str]:
+    """Figures that letters are a part of: IPX8, UPF50, EN-13. A rating that nobody gave is as invented as a number."""
+    return {match.group(0).replace("-", "") for match in _MARK.finditer(URL.sub(" ", text).upper())}
+
+
+def thousands(text: str, given: Set[str]) -> str:
+    """A text in which 3.000 is written 3000 where that is what was given, and 3 is not."""
+
+    def read(match: re.Match[str]) -> str:
+        whole = match[0].replace(".", "")
+        return whole if whole in given and value(match[0]) not in given else match[0]
+
+    return _THOUSANDS.sub(read, text)
 
 
 def holds_phrase(text: str, phrase: str) -> bool:

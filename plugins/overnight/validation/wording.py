@@ -12,25 +12,30 @@ from overnight.validation import lexicon, promises, rules
 from overnight.workflow import Finding, NightRow, Severity
 
 Texts = Mapping[str, str]
-_BY_GROUP = {"block": Severity.FAIL, "escalate": Severity.ESCALATE, "warn": Severity.WARN}
+_BY_GROUP = {"block": Severity.FAIL, "certificate": Severity.FAIL, "escalate": Severity.ESCALATE, "warn": Severity.WARN}
 _TAG = re.compile(r"</?[A-Za-z!][^<>]*>")  # "<3 kg" opens none
 _WITHIN_A_LINE = re.compile(r"</?(?:a|abbr|b|em|i|mark|small|span|strong|sub|sup|u)(?:\s[^>]*)?>", re.IGNORECASE)
 _EMPHASIS = re.compile(r"\*+(?=\w)|(?<=\w)\*+|(?<!\w)_+(?=\w)|(?<=[^\W_])_+(?!\w)")
 
 
-def claims(texts: Texts, name: str = "claims", *, borne_out: Iterable[str] = (), rule: str = "claims") -> Iterator[Finding]:
+def claims(
+    texts: Texts, name: str = "claims", *, borne_out: Iterable[str] = (), given: Iterable[str] = (), rule: str = "claims"
+) -> Iterator[Finding]:
     """What a lexicon says of the texts: blocked terms fail, others put the item first or mark it.
 
     Args:
         borne_out: texts that prove claims: what stands in one of them in the same words is marked, and not blocked.
+        given: texts that were asked for: a certificate that one of them names in the same words is a person's to approve.
     """
-    proof = lexicon.as_read(plain(" ".join(borne_out))).casefold()
+    proof, asked = (lexicon.as_read(plain(" ".join(said))).casefold() for said in (borne_out, given))
     for field, text in texts.items():
         for hit in lexicon.hits(name, plain(text), every=True):
             severity = _BY_GROUP[hit.group]
             # In these words: a test for one thing proves nothing else of its kind.
             if rules.holds_phrase(proof, hit.found):
                 severity = Severity.WARN if severity is Severity.FAIL else Severity.NOTE
+            elif hit.group == "certificate" and rules.holds_phrase(asked, hit.found):
+                severity = Severity.ESCALATE
             yield Finding(rule, severity, f"{hit.term}: {hit.why}", field, hit.found)
 
 
@@ -52,9 +57,11 @@ def figures(
     texts: Texts, known: Iterable[str], *, severity: Severity = Severity.WARN, rule: str = "figures"
 ) -> Iterator[Finding]:
     """A figure that nothing given bears out may be invented."""
-    given = rules.figures(" ".join(known))
+    said = " ".join(known)
+    given, marks, days = rules.figures(said), rules.marks(said), promises.days(said)
     for field, text in texts.items():
-        for number in sorted(rules.figures(plain(text)) - given):
+        read = promises.without_days(rules.thousands(plain(text), given), days)
+        for number in sorted((rules.figures(read) - given) | (rules.marks(read) - marks)):
             yield Finding(rule, severity, "This figure is in nothing that was given.", field, number)
 
 
@@ -62,7 +69,7 @@ def offered(texts: Texts, known: Iterable[str], *, rule: str) -> Iterator[Findin
     """A percentage, a sum, a day or a code is copied from what was given, as what it is there: 20 of "20 January" is no 20 %."""
     given = " \n".join(known)
     for field, text in texts.items():
-        for what, said in promises.strange(plain(text), given):
+        for what, said in promises.strange(rules.thousands(plain(text), rules.figures(given)), given):
             yield Finding(rule, Severity.FAIL, f"{what} that is in nothing that was given.", field, said)
 
 

@@ -139,7 +139,7 @@ def policy(item: AdBrief, answer: AdCopy) -> Iterator[Finding]:
     """The platforms' policy words, claims, other people's trademarks."""
     texts = _texts(answer)
     yield from wording.claims(texts, "ads", rule="policy")
-    yield from wording.claims(texts)
+    yield from wording.claims(texts, given=item.facts)
     yield from wording.banned_phrases(texts, [*item.must_not_say, *item.competitors], severity=Severity.FAIL)
     yield from wording.personal_data(texts)
     yield from wording.injected(texts)

@@ -215,21 +215,26 @@ def facts(item: Listing, answer: ListingCopy) -> Iterator[Finding]:
     yield from wording.figures(_texts(answer), _known(item))
     yield from wording.figures_kept([item.title, *item.bullets], _texts(answer))
     yield from wording.shouting(
-        {"item_name": answer.item_name, **wording.many("bullet", answer.bullets)}, [item.brand, *_known(item)]
+        {"item_name": answer.item_name, **wording.many("bullet", answer.bullets)}, [item.brand, *item.attributes, *item.keywords]
     )
+
+
+_OF_A_CHILD = ("size", "colour", "color", "größe", "farbe")
 
 
 def variation(item: Listing, answer: ListingCopy) -> Iterator[Finding]:
     """Size and colour are a child's: a parent's title that names one is true of a part of its children only."""
     if item.role != "parent":
         return
-    own = dict(part.split(":", 1) for part in item.attributes if ":" in part)
-    for name in ("size", "colour", "color"):
-        value = own.get(name, "").strip()
-        if value and rules.holds_phrase(answer.item_name, value):
-            yield Finding(
-                "variation", Severity.FAIL, "A parent's title names what only a child has.", "item_name", f"{name}: {value}"
-            )
+    for part in item.attributes:
+        name, _, values = part.partition(":")
+        if name.strip().casefold() not in _OF_A_CHILD:
+            continue
+        for value in re.split(r"[,;/]", values):
+            # In the same case: an M, S or L is a size, and "s" is none.
+            if value.strip() and re.search(rf"(?<![\w'’]){re.escape(value.strip())}(?![\w'’])", answer.item_name):
+                said = f"{name.strip().casefold()}: {value.strip()}"
+                yield Finding("variation", Severity.FAIL, "A parent's title names what only a child has.", "item_name", said)
 
 
 def keywords(item: Listing, answer: ListingCopy) -> Iterator[Finding]:

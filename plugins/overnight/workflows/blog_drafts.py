@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, model_validator
 
-from overnight.validation import lexicon, promises, rules, wording
+from overnight.validation import promises, rules, wording
 from overnight.workflow import Expectation, Finding, NightRow, Review, Severity, Step, Workflow
 from overnight.workflows._fields import QueueRow, Texts, Urls
 
@@ -185,9 +185,7 @@ def numbers_are_sourced(item: Brief, answer: BlogDraft) -> Iterator[Finding]:
 
 def claims(item: Brief, answer: BlogDraft) -> Iterator[Finding]:
     """Banned claims fail the draft; claims that need evidence or a named approver put it first."""
-    for hit in lexicon.hits("claims", wording.plain(_text(answer))):
-        severity = Severity.FAIL if hit.group == "block" else Severity.ESCALATE
-        yield Finding("claims", severity, f"{hit.term}: {hit.why}", "body_markdown", hit.found)
+    yield from wording.claims({"body_markdown": _text(answer)}, given=item.facts)
 
 
 def banned_phrases(item: Brief, answer: BlogDraft) -> Iterator[Finding]:

@@ -119,9 +119,14 @@ def every_change_once(item: Changes, answer: Analysis) -> Iterator[Finding]:
 def figures_are_the_tables(item: Changes, answer: Analysis) -> Iterator[Finding]:
     """Every figure is one that was computed."""
     known = [f"{c.before} {c.after} {c.title} {c.our_price} {c.sku} {c.number} {c.observed_at}" for c in item.changes]
-    known += [f"{abs(c.pct):.0%} {abs(c.pct):.1%} {abs(c.pct) * 100}" for c in item.changes if c.pct is not None]
+    known += [_per_cent(c.pct) for c in item.changes if c.pct is not None]
     known += [str(len(item.changes)), item.name]
     yield from wording.figures(_said(answer), known, severity=Severity.FAIL, rule="figures_are_the_tables")
+
+
+def _per_cent(share: float) -> str:
+    """The ways in which one writes it."""
+    return f"{abs(share):.0%} {abs(share):.1%} {abs(share) * 100}"
 
 
 def nothing_proposed_or_alleged(item: BaseModel, answer: Analysis | Leadership) -> Iterator[Finding]:
@@ -137,8 +142,10 @@ def only_known_names(item: NightOfChanges, answer: Leadership) -> Iterator[Findi
     for line in answer.lines:
         if line.competitor.casefold() not in names:
             yield Finding("only_known_names", Severity.FAIL, "A competitor nobody asked about.", "lines", line.competitor)
-    yield from wording.figures(_said(answer), [str(item.competitors), item.night, str(len(item.competitors))],
-                               severity=Severity.FAIL, rule="only_known_names")  # fmt: skip
+    known = [str(item.competitors), item.night, str(len(item.competitors))]
+    shares = (change.get("pct") for one in item.competitors for change in one.get("changes", ()))
+    known += [_per_cent(share) for share in shares if share is not None]
+    yield from wording.figures(_said(answer), known, severity=Severity.FAIL, rule="only_known_names")
 
 
 def sure_matches_only(item: Changes, answer: Analysis) -> Iterator[Finding]:

@@ -46,6 +46,10 @@ _EMAIL_TAGS = [
 ]
 
 
+_BARE = re.compile(r"(?<![\w@./-])(?:(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}/\S*|www\.[\w.-]+)")
+"""An address without its https://."""
+
+
 class Campaign(QueueRow):
     """One message to be written."""
 
@@ -212,7 +216,11 @@ def links(item: Campaign, answer: Message) -> Iterator[Finding]:
             host = (urlsplit(url).hostname or "").removeprefix("www.")
             if host != own and not host.endswith(f".{own}"):
                 yield Finding("links", Severity.FAIL, "An address that is not the brand's.", field, url)
-    place = answer.sms_text if item.channel == "sms" else answer.body_html
+        for bare in _BARE.findall(rules.URL.sub(" ", text)) if field in ("sms_text", "plaintext") else ():
+            host = bare.partition("/")[0].casefold().removeprefix("www.")
+            if host != own and not host.endswith(f".{own}"):  # phones make a link of it
+                yield Finding("links", Severity.FAIL, "An address that is not the brand's.", field, bare)
+    place = answer.sms_text if item.channel == "sms" else unescape(answer.body_html)
     if item.landing_url not in place:
         yield Finding("links", Severity.WARN, "The landing page is not linked.", None, item.landing_url)
 
@@ -257,7 +265,7 @@ def offer_is_the_briefs(item: Campaign, answer: Message) -> Iterator[Finding]:
 def words(item: Campaign, answer: Message) -> Iterator[Finding]:
     """Claims, spam words, capitals, the brand's own list."""
     texts = {name: unescape(_TAG.sub(" ", text)) for name, text in _texts(item, answer).items()}
-    yield from wording.claims(texts)
+    yield from wording.claims(texts, given=[item.terms, *item.facts])
     for field, text in texts.items():
         for hit in lexicon.hits("spam", wording.plain(text)):
             yield Finding("spam_words", Severity.WARN, f"{hit.term}: {hit.why}", field, hit.found)

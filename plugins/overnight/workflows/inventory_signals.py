@@ -35,7 +35,7 @@ class StockRow(QueueRow):
     snapshot_at: datetime
     title: str = Field(default="", max_length=300)
     marketplace: str = Field(default="", max_length=20)
-    available: Whole = Field(default=0, ge=-1_000_000)
+    available: Whole | None = Field(default=None, ge=-1_000_000)  # empty: nobody knows, which is not none
     reserved: Whole = Field(default=0, ge=0)
     inbound: Whole = Field(default=0, ge=0)
     inbound_eta: Day | None = None

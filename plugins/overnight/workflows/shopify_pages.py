@@ -14,8 +14,12 @@ from overnight.workflow import Expectation, Finding, Mode, NightRow, Review, Sev
 from overnight.workflows._fields import QueueRow, Texts, Whole
 
 _HARD_CODED = re.compile(
-    r"[$€£]\s?\d|\d+(?:[.,]\d+)?\s?(?:USD|EUR|GBP)\b|\bin stock\b|\bout of stock\b|\bonly \d+ left\b"
-    r"|\bfree (?:shipping|delivery)\b|\bships? (?:in|within) \d+",
+    r"[$€£]\s?\d|\d\s?[$€£]|\d+(?:[.,]\d+)?\s?(?:USD|EUR|GBP|euros?|dollars?|pounds sterling)\b|\bin stock\b|\bout of stock\b"
+    r"|\bonly \d+ left\b|\bfree (?:\w+ )?(?:shipping|delivery|returns?|postage)\b"
+    r"|\b(?:ships?|delivered|delivery) (?:in|within) \w+ (?:hours?|(?:working |business )?days?|weeks?)\b"
+    r"|\bon sale\b|\bhalf (?:the )?price\b|\bhalf[- ]off\b"
+    r"|\b(?:nicht )?auf lager\b|\bversandkostenfrei\w*|\b(?:kostenlos|gratis)\w* (?:versand|lieferung|rücksendung)"
+    r"|\bim angebot\b|\blieferbar (?:in|innerhalb)\b",
     re.IGNORECASE,
 )
 
@@ -120,7 +124,7 @@ def facts(item: Page, answer: PageCopy) -> Iterator[Finding]:
     yield from wording.figures_kept(
         [item.title, item.body_html], {"description_html": answer.description_html, "title": answer.title}
     )
-    yield from wording.claims(_texts(answer))
+    yield from wording.claims(_texts(answer), given=[item.body_html, *item.facts])
     yield from wording.banned_phrases(_texts(answer))
     yield from wording.personal_data(_texts(answer))
 

@@ -1,8 +1,8 @@
 """A Notion database as the queue: a page per task, its properties the columns, `status` and `message` ours.
 
 Connection `overnight_notion`, extra `queues`: workflow → data source id. A page keeps its id wherever people sort or
-filter it to, so an answer always finds its row; only answers that differ from what stands there are written. A row that is taken out while it waits is
-withdrawn; one that a reviewer sent back, or that may be at a vendor, is not.
+filter it to, so an answer always finds its row; only answers that differ from what stands there are written.
+A row that is taken out while it waits is withdrawn; one that a reviewer sent back, or that may be at a vendor, is not.
 """
 
 from collections.abc import Sequence

@@ -6,8 +6,9 @@ A night's reading is kept under its label: run again, it is compared anew and no
 import csv
 import hashlib
 import json
+import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from overnight.workflow import Computed, Finding, NightFacts, Severity, StepRow
 from overnight.workflows._steps import matching
 from overnight.workflows._steps.matching import Catalogue
 
+log = logging.getLogger("overnight.competitor_scan")
 _TEXT_LINES = 400
 _OUT = ("outofstock", "soldout", "discontinued")
 
@@ -42,14 +44,18 @@ def _catalogue(path: Path) -> Catalogue:
 
 def _one(row: StepRow, facts: NightFacts, folder: Path, catalogue: Catalogue, limit: Mapping[str, Any], web: Web) -> Computed:
     place = folder / "snapshots" / re.sub(r"[^\w-]+", "-", str(row.item["name"]).lower())
-    now = _kept(place, facts.night) or _read(row.item["urls"], facts.now, web)
-    _keep(place, facts.night, now)
+    urls = list(row.item["urls"])
+    kept = _kept(place, facts.night)  # its pages so far tonight: a row may have a second one for more of them
+    fresh = _read([url for url in urls if url not in kept], facts.now, web)
+    kept |= fresh
+    now: dict[str, Any] = {"v": 1, "pages": [kept[url] for url in urls]}
+    _keep(place, facts.night, kept)
     good = [page for page in now["pages"] if not page["error"]]
     if not good:
         return Computed(row.item_id, None, error="none of its pages could be read: " + _errors(now)[:300], retryable=True)
-    before = _last_before(place, facts.night)
+    before = _last_before(place, facts.night, set(urls))
     changes = list(_compare(before, now, catalogue, limit))
-    _keep(place, facts.night, now)  # with the price that each offer was last told of at
+    _keep(place, facts.night, kept)  # with the price that each offer was last told of at
     trap = _trap(before, now, limit)
     for change in changes:
         change["doubtful"] = change.get("doubtful") or trap
@@ -85,16 +91,23 @@ def _errors(now: Mapping[str, Any]) -> str:
     return "; ".join(f"{page['url']}: {page['error']}" for page in now["pages"] if page["error"])
 
 
-def _read(urls: Sequence[str], now: datetime, web: Web) -> dict[str, Any]:
-    pages = []
+def _read(urls: Sequence[str], now: datetime, web: Web) -> dict[str, dict[str, Any]]:
+    pages: list[dict[str, Any]] = []
     for url in urls:
         try:
             page = web.read(url)
             pages.append({"url": url, "error": "", "offers": list(offers(page)), "text": text_of(page), "at": now.isoformat(),
                           "hash": hashlib.sha256(page.text.encode()).hexdigest()})  # fmt: skip
         except ServiceError as trouble:
-            pages.append({"url": url, "error": str(trouble)[:200], "offers": [], "text": [], "at": now.isoformat(), "hash": ""})
-    return {"v": 1, "pages": pages}
+            pages.append(_unread(url, str(trouble)[:200], now))
+        except Exception as odd:  # what strangers write into a page must not keep the others' from being read
+            log.warning("%s could not be understood", url, exc_info=True)
+            pages.append(_unread(url, f"it could not be understood ({type(odd).__name__})", now))
+    return {page["url"]: page for page in pages}
+
+
+def _unread(url: str, error: str, now: datetime) -> dict[str, Any]:
+    return {"url": url, "error": error, "offers": [], "text": [], "at": now.isoformat(), "hash": ""}
 
 
 def offers(page: Page) -> Iterator[dict[str, Any]]:
@@ -113,7 +126,7 @@ def offers(page: Page) -> Iterator[dict[str, Any]]:
 def _loaded(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -169,27 +182,26 @@ def text_of(page: Page) -> list[str]:
     return [line.strip() for line in made.splitlines() if line.strip()][:_TEXT_LINES]
 
 
-def _kept(place: Path, night: str) -> dict[str, Any] | None:
+def _kept(place: Path, night: str) -> dict[str, dict[str, Any]]:
     path = place / f"{night}.json"
-    loaded: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-    return loaded
+    return {page["url"]: page for page in json.loads(path.read_text(encoding="utf-8"))["pages"]} if path.exists() else {}
 
 
-def _keep(place: Path, night: str, now: Mapping[str, Any]) -> None:
+def _keep(place: Path, night: str, pages: Mapping[str, Any]) -> None:
     path = place / f"{night}.json"
     place.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(now, ensure_ascii=False), encoding="utf-8")
+    partial.write_text(json.dumps({"v": 1, "pages": list(pages.values())}, ensure_ascii=False), encoding="utf-8")
     partial.replace(path)
 
 
-def _last_before(place: Path, night: str) -> dict[str, Any] | None:
-    """The newest earlier reading; a page that could not be read then is taken from the one before it."""
+def _last_before(place: Path, night: str, urls: Set[str]) -> dict[str, Any] | None:
+    """The newest earlier reading of these pages; one that could not be read then is taken from the one before it."""
     made: dict[str, Any] = {}
     for path in sorted(place.glob("*.json")):
         if _order(path.stem) < _order(night):
             for page in json.loads(path.read_text(encoding="utf-8"))["pages"]:
-                if not page["error"]:
+                if not page["error"] and page["url"] in urls:
                     made[page["url"]] = page
     return {"pages": list(made.values())} if made else None
 
@@ -316,6 +328,8 @@ class Found:
         """The offer with its match."""
         match = catalogue.match(str(offer["title"]), limit["sure_score"])
         own = catalogue.products.get(match.sku or "")
+        if own and own.currency and offer["currency"] and own.currency != offer["currency"].strip().upper():
+            own = None  # another currency: nothing of it can be held against our price
         return cls(offer, match, own.price if own else None, own.map_price if own else None)
 
     @property

@@ -69,6 +69,8 @@ def scored(catalogue: pd.DataFrame, sales: pd.DataFrame, now: datetime, limit: M
     daily, in_stock = _daily(keys, sales, day, int(limit["history_days"]))
     table = catalogue.copy()
     table["sku"] = table["sku"].astype(str)
+    table["uncounted"] = table["available"].isna()  # nobody knows how many there are: nothing is ordered or alarmed for it
+    table["available"] = table["available"].fillna(0)
     for window in WINDOWS:
         days = in_stock[:, -window:].sum(axis=1)
         table[f"v{window}"] = np.where(days > 0, _mean(daily[:, -window:], in_stock[:, -window:]), np.nan)
@@ -192,20 +194,29 @@ def _orders(table: pd.DataFrame, daily: Array, limit: Mapping[str, Any]) -> None
     )
     lead, lead_sd = table["lead_time_days"].astype(float), table["lead_time_sd"].astype(float)
     formula = nearest * np.sqrt(lead * table["daily_sd"] ** 2 + table["velocity"] ** 2 * lead_sd**2)
-    observed = _observed(daily, lead.to_numpy(), table["service_level"].to_numpy()) - table["velocity"] * lead
+    demand, seen = _observed(daily, lead.to_numpy(), table["service_level"].to_numpy())
+    # A lead time longer than the windows that were seen: the excess grows with the root of the time, as the formula's does.
+    stretched = np.sqrt(np.divide(lead.fillna(0), seen, out=np.zeros(len(table)), where=seen > 0))
+    observed = pd.Series((demand - table["velocity"] * seen) * stretched, index=table.index)
     table["safety_stock"] = np.ceil(np.maximum(formula, observed.clip(lower=0)))
     table["skewed"] = observed > formula
     table["reorder_point"] = np.ceil(table["velocity"] * lead + table["safety_stock"])
-    position = table["available"].clip(lower=0) + table["inbound"]
+    # What is overdue may never come, and what comes after the next order would covers nothing until then.
+    late = (table["arrives_in"] < 0) | (table["arrives_in"] > np.maximum(lead.fillna(np.inf), table["days_of_cover"]))
+    position = table["available"].clip(lower=0) + table["inbound"].where(~late, 0)
     wanted = (table["reorder_point"] + table["velocity"] * lead - position).clip(lower=0)
     needed = np.maximum(wanted, table["moq"])
     packs = np.ceil(needed / table["case_pack"]) * table["case_pack"]
-    due = (position <= table["reorder_point"]) & (table["velocity"] > 0) & table["status"].isin(SOLD)
+    due = (position <= table["reorder_point"]) & (table["velocity"] > 0) & table["status"].isin(SOLD) & ~table["uncounted"]
     table["suggested_order"] = np.where(due, packs, 0.0)
 
 
-def _observed(daily: Array, lead: Array, level: Array) -> Array:
-    """Demand over a lead time that was not exceeded in `level` per cent of the windows seen: no bell curve is assumed."""
+def _observed(daily: Array, lead: Array, level: Array) -> tuple[Array, Array]:
+    """Demand over a lead time that was not exceeded in `level` per cent of the windows seen: no bell curve is assumed.
+
+    Returns:
+        The demand, and the days of the windows it was seen in (half of what is known, at most).
+    """
     sums = np.cumsum(np.pad(daily, ((0, 0), (1, 0))), axis=1)
     made = np.zeros(len(daily))
     days = np.where(np.isnan(lead), 0, np.clip(np.round(np.nan_to_num(lead)), 1, daily.shape[1] // 2)).astype(int)
@@ -215,7 +226,7 @@ def _observed(daily: Array, lead: Array, level: Array) -> Array:
         for percent in np.unique(level[rows]):
             these = level[rows] == percent
             made[rows[these]] = np.quantile(windows[these], percent / 100, axis=1)
-    return made
+    return made, days
 
 
 def _classes(table: pd.DataFrame) -> None:
@@ -237,7 +248,7 @@ def _signals(table: pd.DataFrame, now: datetime, limit: Mapping[str, Any]) -> No
     moving = table["velocity"] > 0
     snapshots = pd.to_datetime(table["snapshot_at"].map(lambda at: _in_zone(at, now)), utc=True)
     table["stale"] = (pd.Timestamp(now) - snapshots) > timedelta(hours=float(limit["stale_hours"]))
-    broken = (table["available"] < 0) | (active & ~table["has_history"])
+    broken = (table["available"] < 0) | table["uncounted"] | (active & ~table["has_history"])
     cover = table["cover_with_inbound"]
     woke = (table["before_7"] == 0) & (table["v7"] >= 1)
     low = active & moving & (table["supply_30"] < limit["fee_days"]) & (table["supply_90"] < limit["fee_days"])

@@ -4,6 +4,7 @@ A wrong match that is called sure makes a wrong decision; one that is called pos
 """
 
 import itertools
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -45,6 +46,7 @@ class Product:
     title: str
     price: float | None = None
     map_price: float | None = None
+    currency: str = ""  # ISO 4217; empty: as the competitors state theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +143,20 @@ def _first_word(title: str) -> str:
 
 
 def read_catalogue(rows: Iterable[Mapping[str, str]]) -> Catalogue:
-    """Our catalogue from rows with sku, title and, where known, price and map_price."""
-    return Catalogue(Product(row["sku"], row["title"], _price(row.get("price")), _price(row.get("map_price"))) for row in rows)
+    """Our catalogue from rows with sku, title and, where known, price, map_price and the currency of both."""
+    return Catalogue(
+        Product(
+            row["sku"], row["title"], _price(row.get("price")), _price(row.get("map_price")),
+            (row.get("currency") or "").strip().upper(),
+        )
+        for row in rows
+    )  # fmt: skip
 
 
 def stated(text: str) -> float | None:
     """A price in a page's data: 12.995 and 1299.000 have a point there; what is written for people is read as a person's."""
-    if _PLAIN.fullmatch(text.strip()):
-        return float(text)
-    return _price(text)
+    found = float(text) if _PLAIN.fullmatch(text.strip()) else _price(text)
+    return found if found is not None and math.isfinite(found) else None
 
 
 def _price(text: str | None) -> float | None:
