@@ -71,6 +71,11 @@ def test_the_stock_figures_are_the_formulas(tmp_path: Path, monkeypatch: pytest.
         ({"available": 50, "lead_time_days": 5}, [2] * 90, "low_level_fee_risk", "warning"),
         ({"available": 500, "lead_time_days": None}, [2] * 90, "data_quality", "warning"),
         ({"available": -3}, [2] * 90, "data_quality", "warning"),
+        ({"available": None}, [2] * 90, "data_quality", "warning"),  # nobody counted: no order, no alarm
+        ({"available": 60, "inbound": 500, "inbound_eta": "2027-05-28"}, [2] * 90, "healthy", "none"),
+        ({"available": 38, "inbound": 500, "inbound_eta": "2027-05-28"}, [2] * 90, "reorder_now", "warning"),  # it comes months too late
+        ({"available": 38, "inbound": 500, "inbound_eta": "2026-07-28"}, [2] * 90, "reorder_now", "warning"),  # it was due in July
+        ({"available": 38, "inbound": 500, "inbound_eta": "2026-11-28"}, [2] * 90, "low_level_fee_risk", "warning"),
         ({"available": 100}, [], "data_quality", "warning"),
         ({"available": 900}, [1, 3] * 41 + [1] + [9] * 7, "demand_spike", "info"),
         ({"available": 300}, [1, 3] * 41 + [1] + [0] * 7, "demand_drop", "info"),

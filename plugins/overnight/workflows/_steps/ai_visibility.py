@@ -12,11 +12,11 @@ from overnight.brand import include_dir
 from overnight.validation import rules
 from overnight.workflow import Computed, NightFacts, StepRow
 
-_ABBREVIATED = "".join(rf"(?<!\b{word})" for word in (
-    r"e\.g", r"i\.e", "approx", "ca", "no", "nr", "vs", r"U\.S", r"U\.K", "Dr", "Inc", r"z\.B", "bzw",
+_ABBREVIATED = "|".join(rf"(?<=\b{word})" for word in (
+    r"e\.g", r"i\.e", "approx", "ca", "nr", "vs", r"U\.S", r"U\.K", "Dr", "Inc", r"z\.B", "bzw",
 ))  # fmt: skip
 _BEHIND = r"[\s\"'”)\]]|$"
-_SENTENCE = re.compile(rf"\S(?:[^.!?\n]|[.!?](?!{_BEHIND})|{_ABBREVIATED}\.(?=\s))*[.!?]*", re.IGNORECASE)
+_SENTENCE = re.compile(rf"\S(?:[^.!?\n]|[.!?](?!{_BEHIND})|(?:{_ABBREVIATED})\.(?=\s))*[.!?]*", re.IGNORECASE)
 """It ends at a sign with a blank behind it: neither in $249.99 nor in an address, nor behind "approx."."""
 
 
