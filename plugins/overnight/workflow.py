@@ -235,8 +235,12 @@ class Workflow:
 
     def model_of(self, output: Mapping[str, Any]) -> type[BaseModel] | None:
         """The answer model that an output was made by: the last step's whose fields are all there; None: it is all code's."""
-        models = [view.answer for view in reversed(self.asked())]
-        return next((model for model in models if set(model.model_fields) <= set(output)), None)
+        view = self.maker_of(output)
+        return view.answer if view else None
+
+    def maker_of(self, output: Mapping[str, Any]) -> "Workflow | None":
+        """The view of the last step whose answer's fields an output has all; None: it is all code's."""
+        return next((view for view in reversed(self.asked()) if set(view.answer.model_fields) <= set(output)), None)
 
     @property
     def main(self) -> str:

@@ -128,8 +128,8 @@ def test_airtable_takes_ten_records_knows_its_fields_and_upserts_by_a_key(desk: 
     with pytest.raises(ServiceError, match='Unknown field name: "zz"'):
         client.upsert(BASE, "t", [{"ref": "a", "zz": "1"}], "ref")
     rows = [{"ref": f"r{n}", "n": "1"} for n in range(23)]
-    client.upsert(BASE, "t", rows, "ref")
-    client.upsert(BASE, "t", rows, "ref")
+    client.upsert(BASE, "t", rows, ("ref",))
+    client.upsert(BASE, "t", rows, ("ref",))
     assert len(client.records(BASE, "t")) == 23
     assert [r["fields"]["ref"] for r in client.records(BASE, "t", {"ref": "r7"})] == ["r7"]
 

@@ -6,6 +6,7 @@ one rename; then the items move. A run that is killed in between finishes the sa
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections import Counter
@@ -26,6 +27,7 @@ from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.rows import Row
 from overnight.workflow import workflow as find_workflow
 
+log = logging.getLogger("overnight.deliver")
 MANIFEST = "manifest.json"
 
 
@@ -89,7 +91,11 @@ def _deliver_one(ledger: Ledger, folder: Path, name: str, *, run_id: str, task_i
         begun = deliveries.planned(conn, name)
     for delivery in begun:
         with ledger.read() as conn:
-            items = [_approved(row) for row in deliveries.contents(conn, delivery["id"])]
+            rows = deliveries.contents(conn, delivery["id"])
+        # Of two versions of one row the newer one goes out, whichever was approved last: importers take the first they meet.
+        items = [_approved(row) for row in rows if not row["overtaken"]]
+        if overtaken := sorted(row["key"] for row in rows if row["overtaken"]):
+            log.warning("%s: of %s a newer version was approved; only that one goes out", name, ", ".join(overtaken[:20]))
         sha256 = _put(folder, delivery, items)
         with ledger.write() as conn:
             moved += deliveries.written(conn, delivery, sha256, actor=actor, now=now)

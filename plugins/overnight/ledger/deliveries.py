@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select, tuple_, update
 
 from overnight.ledger import transitions
 from overnight.ledger.audit import Actor
@@ -70,8 +70,28 @@ def contents(conn: Connection, delivery_id: int) -> list[dict[str, Any]]:
         .order_by(items.c.id)
     )
     rows = list(conn.execute(query).mappings())
+    newest = _newest(conn, delivery_id)
     decided = _decided(conn, sorted({row["night_id"] for row in rows}))
-    return [{**row, "decision": decided.get((row["night_id"], row["id"]), decided.get((row["night_id"], None)))} for row in rows]
+    return [
+        {**row, "decision": decided.get((row["night_id"], row["id"]), decided.get((row["night_id"], None))),
+         "overtaken": row["id"] != newest[row["source"], row["key"]]}
+        for row in rows
+    ]  # fmt: skip
+
+
+def _newest(conn: Connection, delivery_id: int) -> dict[tuple[str, str], int]:
+    """Of each queue row the item of the latest night that went out with a delivery or before it."""
+    mine = select(items.c.source, items.c.key).join(delivery_items, delivery_items.c.item_id == items.c.id)
+    mine = mine.where(delivery_items.c.delivery_id == delivery_id)
+    query = (
+        select(items.c.source, items.c.key, items.c.id)
+        .join(delivery_items, delivery_items.c.item_id == items.c.id)
+        .join(deliveries, deliveries.c.id == delivery_items.c.delivery_id)
+        .where(delivery_items.c.delivery_id <= delivery_id, tuple_(items.c.source, items.c.key).in_(mine))
+        .where(deliveries.c.workflow == select(deliveries.c.workflow).where(deliveries.c.id == delivery_id).scalar_subquery())
+        .order_by(items.c.night_id, items.c.id)
+    )
+    return {(source, key): item_id for source, key, item_id in conn.execute(query)}
 
 
 def _decided(conn: Connection, night_ids: Sequence[int]) -> dict[tuple[int, int | None], Row]:

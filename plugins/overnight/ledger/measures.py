@@ -52,7 +52,10 @@ def take(conn: Connection, night: Night) -> dict[str, Any]:
 
 
 def _decided(conn: Connection, night_id: int) -> dict[str, int]:
-    query = select(_BUCKET, func.count()).where(decisions.c.night_id == night_id, STANDS).group_by(_BUCKET)
+    # What had no good answer and was sent back is counted as failed: nobody judged a draft of it.
+    failed = select(night_items.c.item_id).where(night_items.c.night_id == night_id, night_items.c.outcome == Outcome.FAILED)
+    judged = decisions.c.item_id.is_(None) | decisions.c.item_id.not_in(failed) | (decisions.c.decision != "rework")
+    query = select(_BUCKET, func.count()).where(decisions.c.night_id == night_id, STANDS, judged).group_by(_BUCKET)
     return {name: count for name, count in conn.execute(query)}
 
 

@@ -3,16 +3,17 @@
 A refusal is written down, too (the audit log knows what was denied), and names whose yes would count.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
+from overnight.batches import judge
 from overnight.governance import approval as approvals
 from overnight.governance import policy as policies
 from overnight.governance.approval import NotTheirs
 from overnight.governance.policy import Approval, Tier
-from overnight.ledger import findings, nights, reviews
+from overnight.ledger import chains, findings, nights, reviews
 from overnight.ledger.audit import Actor
 from overnight.ledger.reviews import DecisionRefused
 from overnight.ledger.rows import Row
@@ -20,7 +21,7 @@ from overnight.review import verdict
 from overnight.review.surface import surface
 from overnight.settings import SettingsError
 from overnight.team import Team, team
-from overnight.workflow import Finding, Severity
+from overnight.workflow import Finding, Severity, workflow_if_known
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,35 @@ def decide(
     if decision["decision"] in ("approve", "edit") and item is not None:
         approval = _approval(night["workflow"])
         tier = _tier(conn, item, approval, decision)
-        if tier in approvals.NAMED and not signed:
-            due = approvals.whose(approval, people, tier)
-            raise DecisionRefused(f"This needs {due}: write your name as the reviewer in this row. Nothing was decided.")
-        if tier in approvals.NAMED:
-            # Held and read anew before anybody's yes is counted: two first yeses at once would be two of one.
-            item = reviews.open_to(conn, night, item["id"], decision)
-        if not _is_enough(conn, item, tier, approval, decision, person):
-            reviews.assent(conn, night, item, person, surface=decision["surface"], actor=actor, now=now)
-            due = approvals.whose(approval, people, tier)
-            return Said(f"kept as the first yes, {person}'s: this needs {due}. It waits for the second", decided=False)
+        raised = _raised(conn, night["workflow"], item, approval, decision) if decision["decision"] == "edit" else _Raised()
+        tier = max(tier, raised.tier)
+        try:
+            first = _first_of_two(conn, night, item, tier, approval, decision, person, signed=signed, actor=actor, now=now)
+        except DecisionRefused as refusal:
+            raise DecisionRefused(f"{raised.why}{refusal}") from refusal
+        if first is not None:
+            return first
     reviews.decide(conn, night_id, item_id, decision, actor=actor, now=now, night=night)
     return Said(verdict.SAID[str(decision["decision"])])
+
+
+def _first_of_two(
+    conn: Connection, night: Row, item: Row, tier: Tier, approval: Approval, decision: Row, person: str, *, signed: bool,
+    actor: Actor, now: datetime,
+) -> Said | None:  # fmt: skip
+    """Refuse a yes that is not theirs to give, and keep one that needs another; None: it is enough."""
+    people = _team()
+    if tier in approvals.NAMED and not signed:
+        due = approvals.whose(approval, people, tier)
+        raise DecisionRefused(f"This needs {due}: write your name as the reviewer in this row. Nothing was decided.")
+    if tier in approvals.NAMED:
+        # Held and read anew before anybody's yes is counted: two first yeses at once would be two of one.
+        item = reviews.open_to(conn, night, item["id"], decision)
+    if _is_enough(conn, item, tier, approval, decision, person):
+        return None
+    reviews.assent(conn, night, item, person, surface=decision["surface"], actor=actor, now=now)
+    due = approvals.whose(approval, people, tier)
+    return Said(f"kept as the first yes, {person}'s: this needs {due}. It waits for the second", decided=False)
 
 
 def undo(conn: Connection, night: Row, item_id: int | None, person: str, *, now: datetime) -> str:
@@ -102,6 +120,37 @@ def _tier(conn: Connection, item: Row, approval: Approval, decision: Row) -> Tie
         return due if due != "T4" else "T3" if approval.owners else "T2"
     tier: Tier = item["tier"] or approval.default_tier
     return tier
+
+
+@dataclass(frozen=True)
+class _Raised:
+    """What a person's own version raises an item to, and in which words."""
+
+    tier: Tier = "T0"
+    why: str = ""
+
+
+def _raised(conn: Connection, name: str, item: Row, approval: Approval, decision: Row) -> _Raised:
+    """The rules read what a person wrote as they read what a model did. What they forbid a person may write, and a named
+    approver says yes to it: a draft's yes is no yes to a claim or an offer that came after it.
+    """
+    declared, edited = workflow_if_known(name), decision.get("edited")
+    maker = declared.maker_of(edited) if declared is not None and edited else None
+    if maker is None or edited is None:
+        return _Raised()
+    given = chains.last_input(conn, item["id"], maker.step) or item["input"]
+    new, old = (judge.again(maker, given, version).findings for version in (edited, item["output"] or {}))
+    known = {(one.rule, one.field, one.evidence) for one in old}
+    found = [
+        one
+        for one in new
+        if one.severity in (Severity.FAIL, Severity.ESCALATE) and (one.rule, one.field, one.evidence) not in known
+    ]
+    if not found:
+        return _Raised()
+    due = approvals.tier_of(approval, [replace(one, severity=Severity.ESCALATE) for one in found])
+    said = "; ".join(f"{one.message}" + (f" “{one.evidence}”" if one.evidence else "") for one in found[:3])
+    return _Raised(due if due != "T4" else "T3" if approval.owners else "T2", f"Your version: {said} ")
 
 
 def _allowed(severity: str) -> Severity:

@@ -36,6 +36,9 @@ _READY_NO_MORE = (
 )
 _READY_TOO_LATE = "This row speaks for nothing any more: each item takes a decision of its own now. Nothing was decided."
 _SPENT = "This row has spoken: an item that is still open takes a decision of its own."
+_LEFT_OUT = (
+    "You wrote something in this row and chose no decision: it was left out when all that is ready was approved. Choose one."
+)
 _UNKNOWN = "This is not a row of this night. Nothing was decided."
 _WAITS = "No decision yet: it waits for the next morning. Nothing is approved without one."
 
@@ -139,15 +142,8 @@ class Morning:
 
     def _take(self, mark: Mark, entry: Entry | None) -> None:
         kept = self.kept[mark.night_id].get(mark.ref)
-        if entry is None and kept is not None and mark.ref == exhibit.ready_ref(mark.night_id):
-            ready = [e for e in self.exhibits[mark.night_id].entries if e.look == BUCKETS["ready"]]
-            if any(e.decision is not None for e in ready):  # it was taken when it stood
-                self.kept_yes[mark.night_id, mark.ref, mark.place] = _READY_NO_MORE
-            else:
-                self._refuse(mark, _READY_TOO_LATE)
-            return
         if entry is None or kept is None:
-            self._refuse(mark, _GONE if kept is not None else _UNKNOWN)
+            self._take_none(mark, kept)
             return
         if entry.decision is not None:
             self._compare(mark, entry)
@@ -171,6 +167,31 @@ class Morning:
             self._refuse(mark, str(refusal))
         except AlreadyThere:
             self._refuse(mark, "Somebody decided this at the same moment. Nothing was changed.")
+
+    def _take_none(self, mark: Mark, kept: Row | None) -> None:
+        """A row that speaks for nothing in this night any more, or never did."""
+        where = (mark.night_id, mark.ref, mark.place)
+        if kept is None:
+            self._refuse(mark, _UNKNOWN)
+        elif mark.ref == exhibit.ready_ref(mark.night_id):
+            ready = [e for e in self.exhibits[mark.night_id].entries if e.look == BUCKETS["ready"]]
+            if any(e.decision is not None for e in ready):  # it was taken when it stood
+                self.kept_yes[where] = _READY_NO_MORE
+            else:
+                self._refuse(mark, _READY_TOO_LATE)
+        elif words := self._went_as(mark, kept):
+            self.kept_yes[where] = words
+        else:
+            self._refuse(mark, _GONE)
+
+    def _went_as(self, mark: Mark, kept: Row) -> str:
+        """What this night's decision was on an item that went into a later night, where the row still says the same."""
+        with self.ledger.read() as conn:
+            decision = reviews.effective(conn, mark.night_id).get(kept["item_id"])
+        if decision is None or not verdict.says_the_same(mark.written, decision, {}):
+            return ""
+        words = f"{_done(decision, self.nights[mark.night_id])}."
+        return words[0].upper() + words[1:]
 
     def _has_spoken(self, night_id: int) -> bool:
         with self.ledger.read() as conn:
@@ -200,7 +221,7 @@ class Morning:
         decision = verdict.decision(mark.written, None, None, surface=self.name)
         if decision["decision"] != "approve":
             raise DecisionRefused("All at once can only be approved; send items back one by one. Nothing was decided.")
-        own = {m.ref for m in self.marks if m.night_id == mark.night_id and m.written.touched}
+        own = {m.ref for m in self.marks if m.night_id == mark.night_id and m.written.begun}
         for other in self.exhibits[mark.night_id].entries:
             if other.waits and other.look == BUCKETS["ready"] and other.decision is None and other.ref not in own:
                 yield other.item_id, dict(decision)
@@ -270,6 +291,8 @@ class Morning:
             ready = [e for e in self.exhibits[mark.night_id].entries if e.waits and e.look == BUCKETS["ready"]]
             left = sum(e.decision is None for e in ready)
             return f"{f'{left} ready left to decide.' if left else 'Every ready item has its decision.'} {_SPENT}"
+        if entry.waits and mark.written.begun and not mark.written.touched and self._has_spoken(mark.night_id):
+            return _LEFT_OUT
         return _WAITS if final and (entry.waits or entry.item_id is None) else ""
 
 

@@ -17,6 +17,9 @@ from overnight.workflow import Mode
 REF, SAID, DECISION, REASON, NOTE, REVIEWER = "ref", "overnight says", "decision", "reason", "note", "reviewer"
 LOOK, ITEM, KEY, ASKED, CHECKS, EARLIER = "look at", "item", "id", "what was asked", "checks", "the last reviewer asked"
 DOCUMENT = "document"
+RESERVED = frozenset({
+    REF, SAID, DECISION, REASON, NOTE, REVIEWER, LOOK, ITEM, KEY, ASKED, CHECKS, EARLIER, DOCUMENT, "night", "stage", "workflow",
+})  # fmt: skip
 DECISIONS = ("approve", "edit", "rework")
 TICK = "✓ "
 TICKED = {"true", "x", "yes", "wahr", "ja", "vrai", "oui", "verdadero", "vero", "verdadeiro", "waar", "prawda"}
@@ -37,6 +40,12 @@ class Column:
     wide: bool = False
 
 
+def title(name: str) -> str:
+    """The header of an answer's field; one that is called like a column of ours or the reviewer's is told apart."""
+    label = showing.label(name)
+    return f"{label} (answer)" if label in RESERVED else label
+
+
 def columns(exhibit: Exhibit, *, document: bool = False) -> tuple[Column, ...]:
     """The columns of a night, in the order a reviewer reads."""
     made = [
@@ -48,12 +57,12 @@ def columns(exhibit: Exhibit, *, document: bool = False) -> tuple[Column, ...]:
     if document:
         made.append(Column(DOCUMENT))
     for name in dict.fromkeys((*exhibit.field_names, *_digest_field(exhibit))):
-        title = showing.label(name)
+        header = title(name)
         if name in exhibit.before_names:
-            made.append(Column(title + TODAY, wide=True))
-        made.append(Column(title, wide=True))
+            made.append(Column(header + TODAY, wide=True))
+        made.append(Column(header, wide=True))
         if name in exhibit.editable_names:
-            made.append(Column(title + YOURS, theirs=True, wide=True))
+            made.append(Column(header + YOURS, theirs=True, wide=True))
     made += [Column(CHECKS, wide=True), Column(EARLIER, wide=True), Column(ASKED, wide=True), Column(KEY)]
     if exhibit.mode is Mode.ITEM:
         made += [Column(TICK + line, theirs=True, tick=True) for line in exhibit.checklist]
@@ -71,8 +80,8 @@ def cells(entry: Entry, shape: Sequence[Column], *, limit: int, link: str = "") 
         EARLIER: entry.note, DOCUMENT: link,
     }  # fmt: skip
     for field in entry.fields:
-        filled[showing.label(field.name)] = field.after
-        filled[showing.label(field.name) + TODAY] = field.before
+        filled[title(field.name)] = field.after
+        filled[title(field.name) + TODAY] = field.before
     return {c.name: _cut(filled.get(c.name, ""), limit) for c in shape if not c.theirs and c.name != SAID}
 
 
@@ -99,9 +108,7 @@ def read(exhibit: Exhibit, row: Mapping[str, str], shape: Sequence[Column], plac
     """A row as it was found, by the headers of its cells."""
     entry = exhibit.by_ref().get(row.get(REF, "").strip())
     edits = {
-        name: row.get(showing.label(name) + YOURS, "")
-        for name in exhibit.editable_names
-        if row.get(showing.label(name) + YOURS, "").strip()
+        name: row.get(title(name) + YOURS, "") for name in exhibit.editable_names if row.get(title(name) + YOURS, "").strip()
     }
     ticked = tuple(c.name.removeprefix(TICK) for c in shape if c.tick and row.get(c.name, "").casefold() in TICKED)
     written = Written(

@@ -43,6 +43,11 @@ class Written:
         """Whether a decision was written."""
         return bool(self.decision.strip())
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything was written: a version or a note without a decision is somebody's work all the same."""
+        return self.touched or bool(self.note.strip()) or any(text.strip() for text in self.edits.values())
+
 
 def word(written: str) -> str:
     """A decision as it was typed, made comparable."""
@@ -154,7 +159,7 @@ def _changed(written: Written, item: Mapping[Any, Any]) -> dict[str, str]:
     return {
         name: showing.clean(text)
         for name, text in written.edits.items()
-        if isinstance(output.get(name), str) and showing.clean(text) not in ("", showing.clean(output[name]))
+        if isinstance(output.get(name), str) and showing.clean(text) != showing.clean(output[name])
     }
 
 

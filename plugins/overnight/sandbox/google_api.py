@@ -132,6 +132,8 @@ def _sheets(desk: Desk, request: Request, path: str, body: dict[str, Any], user:
         changed, replies = grid.apply(doc, body.get("requests", []))
         desk.put("spreadsheet", doc_id, changed)
         return {"spreadsheetId": doc_id, "replies": replies}
+    if rest == "developerMetadata:search":
+        return _search(doc, body)
     if not rest:
         return _spreadsheet(doc)
     answer = _values(doc, request, rest, body)
@@ -141,20 +143,26 @@ def _sheets(desk: Desk, request: Request, path: str, body: dict[str, Any], user:
 
 
 def _spreadsheet(doc: dict[str, Any]) -> dict[str, Any]:
-    sheets = []
-    for sheet in doc["sheets"]:
-        shown = {"properties": sheet["properties"]}
-        metas = [
-            {**meta, "location": {"locationType": "COLUMN", "dimensionRange": {
-                "sheetId": sheet["properties"]["sheetId"], "dimension": "COLUMNS", "startIndex": n, "endIndex": n + 1}}}
-            for n, column in enumerate(sheet["columns"]) for meta in column
-        ]  # fmt: skip
-        if metas:
-            shown["developerMetadata"] = metas
-        sheets.append(shown)
+    sheets = [{"properties": sheet["properties"]} for sheet in doc["sheets"]]  # metadata of columns belongs to the grid's data
     url = f"https://docs.google.com/spreadsheets/d/{doc['id']}/edit"
     properties = {"title": doc["title"], "locale": "en_US", "autoRecalc": "ON_CHANGE", "timeZone": "Etc/GMT"}
     return {"spreadsheetId": doc["id"], "properties": properties, "sheets": sheets, "spreadsheetUrl": url}
+
+
+def _search(doc: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    """developerMetadata:search: each match with the place it has now."""
+    found = []
+    for wanted in body.get("dataFilters", []):
+        for sheet, index, meta in grid.metadata(doc, wanted["developerMetadataLookup"]):
+            place = {
+                "sheetId": sheet["properties"]["sheetId"],
+                "dimension": "COLUMNS",
+                "startIndex": index,
+                "endIndex": index + 1,
+            }
+            where = {"locationType": "COLUMN", "dimensionRange": place}
+            found.append({"developerMetadata": {**meta, "location": where}, "dataFilters": [wanted]})
+    return {"matchedDeveloperMetadata": found} if found else {}
 
 
 def _values(doc: dict[str, Any], request: Request, rest: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ applied whole or not at all, metadata on a column stays with the column when col
 import copy
 import random
 import re
+from collections.abc import Iterator
 from typing import Any
 
 MAX_CELL = 50_000
@@ -132,13 +133,19 @@ def put(sheet: dict[str, Any], row: int, col: int, value: Any, *, raw: bool = Tr
 
 
 def metadata_columns(doc: dict[str, Any], lookup: dict[str, Any]) -> list[tuple[dict[str, Any], int]]:
-    """The columns whose metadata a lookup matches, as (tab, column)."""
-    found = []
+    """The columns whose metadata a lookup matches, as (tab, column), each once."""
+    found: list[tuple[dict[str, Any], int]] = []
+    for sheet, index, _ in metadata(doc, lookup):
+        if (sheet, index) not in found:
+            found.append((sheet, index))
+    return found
+
+
+def metadata(doc: dict[str, Any], lookup: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int, dict[str, Any]]]:
+    """The metadata that a lookup matches, as (tab, column, metadata)."""
     for sheet in doc["sheets"]:
         for index, metas in enumerate(sheet["columns"]):
-            if any(_matches(meta, lookup) for meta in metas):
-                found.append((sheet, index))
-    return found
+            yield from ((sheet, index, meta) for meta in metas if _matches(meta, lookup))
 
 
 def _matches(meta: dict[str, Any], lookup: dict[str, Any]) -> bool:

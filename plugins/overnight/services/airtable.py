@@ -61,9 +61,10 @@ class Airtable:
         """Change fields of records, ten at a time; fields that are not named stay as they are."""
         return self._write("PATCH", base, table, [{"id": record_id, "fields": fields} for record_id, fields in rows])
 
-    def upsert(self, base: str, table: str, rows: Sequence[Body], key: str) -> list[Body]:
-        """Records by a key field: made where none has the key, changed where one has. Sent twice, it is made once."""
-        return self._write("PATCH", base, table, [{"fields": row} for row in rows], {"performUpsert": {"fieldsToMergeOn": [key]}})
+    def upsert(self, base: str, table: str, rows: Sequence[Body], keys: Sequence[str]) -> list[Body]:
+        """Records by key fields: made where none has them, changed where one has. Sent twice, it is made once."""
+        more = {"performUpsert": {"fieldsToMergeOn": list(keys)}}
+        return self._write("PATCH", base, table, [{"fields": row} for row in rows], more)
 
     def _write(self, method: str, base: str, table: str, records: Sequence[Body], more: Body | None = None) -> list[Body]:
         done: list[Body] = []

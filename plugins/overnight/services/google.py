@@ -4,6 +4,7 @@ Limits (developers.google.com/sheets/api/limits): 60 reads and 60 writes a minut
 50,000 characters a cell.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,15 @@ SCOPES = (
 )
 
 Body = dict[str, Any]
+
+
+class Unclear(ServiceError):
+    """A document's text is not settled; the words say what its writer can do."""
+
+
+def _spoken(kind: str) -> str:
+    """`inlineObjectElement` as people say it."""
+    return re.sub(r"([A-Z])", lambda match: f" {match[1].lower()}", kind).removesuffix(" element")
 
 
 class Google:
@@ -35,10 +45,17 @@ class Google:
         self._services: dict[str, Any] = {}
 
     def sheet_ids(self, spreadsheet: str) -> dict[int, Body]:
-        """A spreadsheet's tabs by their id: properties and columns' metadata."""
-        fields = "sheets(properties,developerMetadata)"
-        found = self._call(self.reads, self._sheets().get(spreadsheetId=spreadsheet, fields=fields))
+        """A spreadsheet's tabs by their id."""
+        found = self._call(self.reads, self._sheets().get(spreadsheetId=spreadsheet, fields="sheets.properties"))
         return {sheet["properties"]["sheetId"]: sheet for sheet in found.get("sheets", [])}
+
+    def marked(self, spreadsheet: str, sheet_id: int) -> set[str]:
+        """The metadata that columns of a tab carry for us. A tab's own answer has only what belongs to the tab as a whole."""
+        body = {"dataFilters": [{"developerMetadataLookup": {"metadataKey": METADATA}}]}
+        search = self._sheets().developerMetadata().search(spreadsheetId=spreadsheet, body=body)
+        found = [one["developerMetadata"] for one in self._call(self.reads, search).get("matchedDeveloperMetadata", [])]
+        here = [one for one in found if one.get("location", {}).get("dimensionRange", {}).get("sheetId", 0) == sheet_id]
+        return {one.get("metadataValue", "") for one in here}
 
     def touch(self, spreadsheet: str) -> None:
         """A write that changes nothing (the title becomes what it is): it is refused where we may only read."""
@@ -98,13 +115,26 @@ class Google:
         return made["id"], made.get("webViewLink") or f"https://docs.google.com/document/d/{made['id']}/edit"
 
     def read_document(self, document: str) -> str:
-        """A document's text."""
+        """A document's text.
+
+        Raises:
+            Unclear: it holds what is no plain text, or suggestions that nobody accepted or rejected: its text is not settled.
+        """
         found = self._call(self.reads, self._service("docs", "v1").documents().get(documentId=document))
-        runs = [
-            element.get("textRun", {}).get("content", "")
-            for part in found.get("body", {}).get("content", [])
-            for element in part.get("paragraph", {}).get("elements", [])
-        ]
+        runs = []
+        for part in found.get("body", {}).get("content", []):
+            if strange := {*part} - {"paragraph", "startIndex", "endIndex", "sectionBreak"}:
+                raise Unclear(f"holds a {_spoken(min(strange))}, which no text can carry. Write it as text")
+            if part.get("paragraph", {}).get("bullet"):
+                raise Unclear("holds a list made by the editor, whose signs are no text. Write the signs (- or 1.) yourself")
+            for element in part.get("paragraph", {}).get("elements", []):
+                run = element.get("textRun")
+                if run is None:
+                    kind = min({*element} - {"startIndex", "endIndex"}, default="part")
+                    raise Unclear(f"holds a {_spoken(kind)}, which no text can carry. Write it as text")
+                if run.get("suggestedInsertionIds") or run.get("suggestedDeletionIds"):
+                    raise Unclear("holds suggestions. Accept or reject each of them first")
+                runs.append(run.get("content", ""))
         return "".join(runs).rstrip("\n")
 
     def _sheets(self) -> Any:

@@ -87,13 +87,12 @@ class SheetsSource(Source):
     @staticmethod
     def _make_columns(client: Google, spreadsheet: str, tab: int, lines: Sequence[Sequence[str]], workflow: str) -> None:
         """Our two columns, marked so that they are found again wherever they are moved to."""
-        sheet = client.sheet_ids(spreadsheet)[tab]
-        known = {meta.get("metadataValue") for meta in sheet.get("developerMetadata", []) if meta["metadataKey"] == METADATA}
+        known = client.marked(spreadsheet, tab)
         header = [cells.tidy(name) for name in lines[0]] if lines else []
         missing = [name for name in (cells.STATUS, cells.MESSAGE) if _value(name, workflow) not in known]
         if not missing:
             return
-        room = sheet["properties"]["gridProperties"]["columnCount"]
+        room = client.sheet_ids(spreadsheet)[tab]["properties"]["gridProperties"]["columnCount"]
         changes, at = [], len(header)
         for name in missing:
             if name not in header:

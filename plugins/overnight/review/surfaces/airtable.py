@@ -1,7 +1,7 @@
 """Airtable as the review: a table a workflow, a record an item, decisions as single selects.
 
 Records go out ten a call, so a night is prepared first (stage "preparing", which no review view shows) and opened when
-all of it is there. Writing a record is an upsert by its ref: one whose answer was lost can be sent again. Airtable's API
+all of it is there. Writing a record is an upsert by ref and night: one whose answer was lost can be sent again. Airtable's API
 cannot make views; docs/how-to/airtable.md says which ones to make by hand, once.
 """
 
@@ -69,7 +69,8 @@ class AirtableSurface(Surface):
             for entry in wanted
             if entry.ref not in there
         ]
-        client.upsert(base, name, fresh, table.REF)
+        # The night, too: a draft that comes back as it was is another night's row, and takes over no decision of the last one.
+        client.upsert(base, name, fresh, (table.REF, NIGHT))
         if fresh:
             there = _by_ref(client.records(base, name, {NIGHT: exhibit.night}))
         opened = [(record["id"], {STAGE: OPEN}) for record in there.values() if record["fields"].get(STAGE) == PREPARING]

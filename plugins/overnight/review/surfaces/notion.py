@@ -197,7 +197,7 @@ def _hash(cells: Mapping[str, str]) -> str:
 
 def _expected(entry: Entry) -> dict[str, str]:
     """What is ours on an entry's page: its name, its checks, and the sections nobody may edit."""
-    fixed = {showing.label(field.name): field.after for field in entry.fields if not field.editable}
+    fixed = {table.title(field.name): field.after for field in entry.fields if not field.editable}
     return {table.ITEM: _short(entry.title), table.LOOK: _option(entry.look), table.CHECKS: _short(entry.checks), **fixed}
 
 
@@ -207,8 +207,8 @@ def _body(exhibit: Exhibit, entry: Entry) -> Iterator[dict[str, Any]]:
         yield from _section(table.EARLIER, entry.note)
     for field in entry.fields:
         if field.before:
-            yield from _section(showing.label(field.name) + table.TODAY, field.before)
-        yield from _section(showing.label(field.name), field.after)
+            yield from _section(table.title(field.name) + table.TODAY, field.before)
+        yield from _section(table.title(field.name), field.after)
     if entry.asked:
         yield from _section(table.ASKED, entry.asked)
     if entry.item_id is not None and exhibit.checklist:
@@ -241,26 +241,28 @@ class _Body:
     """A page's blocks, cut into the sections we made."""
 
     def __init__(self, exhibit: Exhibit, blocks: Sequence[Mapping[str, Any]]) -> None:
-        fields = {showing.label(field.name) for entry in exhibit.entries for field in entry.fields}
+        fields = {table.title(field.name) for entry in exhibit.entries for field in entry.fields}
         names = {*fields, *(name + table.TODAY for name in fields), table.EARLIER, table.ASKED, "checklist"}
         self.sections: dict[str, list[str]] = {}
         self.ticked: list[str] = []
+        self.trouble = ""
         lines: list[str] = []
         for block in blocks:
             text = _text(block)
             if block["type"] == "heading_3" and text in names and text not in self.sections:
                 lines = self.sections[text] = []
-            elif block["type"] == "to_do":
+            elif block["type"] == "to_do" and text in exhibit.checklist:
                 self.ticked += [text] if block["to_do"].get("checked") else []
             else:
+                self.trouble = self.trouble or _untold(block)
                 lines.append(_as_line(block["type"], text))
 
     def found(self, entry: Entry) -> _Found:
         """The reviewer's version of each editable section that differs, and the others as they stand."""
         made = _Found()
-        made.ticked = tuple(self.ticked)
+        made.ticked, made.trouble = tuple(self.ticked), self.trouble
         for field in entry.fields:
-            name = showing.label(field.name)
+            name = table.title(field.name)
             if name not in self.sections:
                 made.trouble = (
                     f"The heading “{name}” was deleted or renamed, so its text cannot be told from the rest. Put it back "
@@ -279,7 +281,25 @@ def _text(block: Mapping[str, Any]) -> str:
     return "".join(run.get("plain_text", "") for run in block.get(block["type"], {}).get("rich_text", []))
 
 
+_SIGNS = {
+    "paragraph": "", "heading_1": "# ", "heading_2": "## ", "heading_3": "### ", "bulleted_list_item": "- ",
+    "numbered_list_item": "1. ", "quote": "> ",
+}  # fmt: skip
+
+
+def _untold(block: Mapping[str, Any]) -> str:
+    """What a block holds that its text does not say: it would be lost without a word."""
+    kind = str(block["type"])
+    if kind not in _SIGNS:
+        held = f"a {kind.replace('_', ' ')}"
+    elif block.get("has_children"):
+        held = "a line that is indented below another"
+    elif any(run.get("href") for run in block.get(kind, {}).get("rich_text", [])):
+        held = "a link made by the editor (write it as [words](address))"
+    else:
+        return ""
+    return f"The page holds {held}, which is no text of the draft and would be lost. Write it as text. Nothing was decided."
+
+
 def _as_line(kind: str, text: str) -> str:
-    signs = {"heading_1": "# ", "heading_2": "## ", "heading_3": "### ", "bulleted_list_item": "- ", "numbered_list_item": "1. ",
-             "quote": "> "}  # fmt: skip
-    return signs.get(kind, "") + text
+    return _SIGNS.get(kind, "") + text

@@ -15,7 +15,7 @@ from overnight.review.exhibit import Entry, Exhibit
 from overnight.review.surface import Mark, Shown, Surface, SurfaceBroken, Told
 from overnight.review.table import Column
 from overnight.services import google
-from overnight.services.google import MAX_CELL, MAX_REQUEST_BYTES, METADATA, Google, Refused
+from overnight.services.google import MAX_CELL, MAX_REQUEST_BYTES, METADATA, Google, Refused, Unclear
 from overnight.services.settings import ServiceError
 
 CONN_EXTRA = "review_spreadsheet"
@@ -52,8 +52,14 @@ class SheetsSurface(Surface):
         try:
             client, spreadsheet = self._open()
             tab = client.sheet_ids(spreadsheet).get(tab_id(exhibit))
-            if tab is None or tab["properties"].get("hidden"):
-                self._make_tab(client, spreadsheet, exhibit, begun=tab is not None)
+            # One that is hidden and lacks our mark was begun and not finished; people may hide one, too.
+            begun = (
+                tab is not None
+                and bool(tab["properties"].get("hidden"))
+                and says(exhibit) not in client.marked(spreadsheet, tab_id(exhibit))
+            )
+            if tab is None or begun:
+                self._make_tab(client, spreadsheet, exhibit, begun=begun)
             else:
                 self._put_back(client, spreadsheet, exhibit)
             return self._shown(client, spreadsheet, exhibit)
@@ -170,7 +176,7 @@ class SheetsSurface(Surface):
             known = client.sheet_ids(spreadsheet)
             there = [exhibit for exhibit in exhibits if tab_id(exhibit) in known]
             tabs = client.read_tabs(spreadsheet, [tab_id(exhibit) for exhibit in there]) if there else []
-        return [_Tab(exhibit, self._shape(client, exhibit), lines) for exhibit, lines in zip(there, tabs, strict=True)]
+        return [_Tab(exhibit, lines) for exhibit, lines in zip(there, tabs, strict=True)]
 
 
 def _with_document(client: Google, exhibit: Exhibit, mark: Mark, link: str) -> Mark:
@@ -182,12 +188,15 @@ def _with_document(client: Google, exhibit: Exhibit, mark: Mark, link: str) -> M
     found = _DOCUMENT.search(link)
     if field is None or found is None:
         return mark
-    text = showing.clean(client.read_document(found[1]))
+    written = mark.written
+    try:
+        text = showing.clean(client.read_document(found[1]))
+    except Unclear as unclear:
+        return replace(mark, written=replace(written, trouble=f"The document {unclear}. Nothing was decided."))
     if text == field.after:
         return mark
-    written = mark.written
     if field.name in written.edits:
-        name = showing.label(field.name)
+        name = table.title(field.name)
         trouble = f"You changed {name} in its document and wrote your own version here, too. Keep one. Nothing was decided."
         return replace(mark, written=replace(written, trouble=trouble))
     return replace(mark, written=replace(written, edits={**written.edits, field.name: text}))
@@ -196,10 +205,11 @@ def _with_document(client: Google, exhibit: Exhibit, mark: Mark, link: str) -> M
 class _Tab:
     """One tab as it was read: its header wherever people moved the columns to, and its rows."""
 
-    def __init__(self, exhibit: Exhibit, shape: Sequence[Column], lines: Sequence[Sequence[str]]) -> None:
-        self.exhibit, self.shape = exhibit, shape
-        self.header = list(lines[0]) if lines else []
-        missing = table.missing(shape, self.header)
+    def __init__(self, exhibit: Exhibit, lines: Sequence[Sequence[str]]) -> None:
+        self.exhibit, self.header = exhibit, list(lines[0]) if lines else []
+        # The team may have got or lost its folder for documents since the tab was made.
+        self.shape = table.columns(exhibit, document=table.DOCUMENT in self.header)
+        missing = table.missing(self.shape, self.header)
         if missing:
             raise SurfaceBroken(
                 f"The tab of {exhibit.name} has no column {', '.join(missing[:3])}: somebody renamed or deleted it. Put the "
@@ -208,7 +218,8 @@ class _Tab:
             )
         self.rows = [dict(zip(self.header, [*line, *[""] * (len(self.header) - len(line))], strict=False)) for line in lines[1:]]
         self.marks = [
-            table.read(exhibit, found, shape, f"row {number}", limit=MAX_CELL) for number, found in enumerate(self.rows, start=2)
+            table.read(exhibit, found, self.shape, f"row {number}", limit=MAX_CELL)
+            for number, found in enumerate(self.rows, start=2)
         ]
 
     def links(self) -> list[str]:
