@@ -70,6 +70,20 @@ class Brand(BaseModel):
     retention: Retention = Retention()
     enqueued_tokens: dict[str, dict[str, int]] = Field(default_factory=dict)  # vendor → model → what its tier lets wait
 
+    @field_validator("review_ends", mode="before")
+    @classmethod
+    def _in_quotes(cls, value: object) -> object:
+        if isinstance(value, int | float):  # YAML reads 14:30 as a number to the base of sixty
+            raise ValueError('write the time in quotes, "14:30"')
+        return value
+
+    @field_validator("review_ends")
+    @classmethod
+    def _local(cls, value: time) -> time:
+        if value.tzinfo is not None:
+            raise ValueError(f'{value} names a zone; it is a time of the brand\'s own zone: "14:30"')
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _known(cls, value: str) -> str:

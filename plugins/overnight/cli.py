@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from overnight.clock import utcnow
 from overnight.commands import launch, lessons, quality, retention, switches
@@ -56,7 +56,7 @@ def _print_nights(nights: list[dict[str, Any]]) -> None:
         numbers = [str(counts[name]) for name in ("locked", "staged", "failed", "carried_over")]
         batches = ", ".join(f"{count} {state}" for state, count in sorted(night["batches"].items())) or "none"
         money = [f"${night['cost_usd']:.4f}", f"${night['realtime_cost_usd']:.4f}"]
-        alerts = ", ".join(alert["kind"] for alert in night["alerts"]) or "none"
+        alerts = ", ".join(alert["kind"] for alert in night["alerts"] if not alert["recovered_at"]) or "none"
         table.add_row(night["workflow"], night["night"], night["state"], *numbers, str(night["over_cap"]),
                       str(night["rejected"]), batches, *money, alerts)  # fmt: skip
     out.print(table)
@@ -64,7 +64,8 @@ def _print_nights(nights: list[dict[str, Any]]) -> None:
         items = ", ".join(f"{count} {state}" for state, count in sorted(night["items"].items())) or "none"
         out.print(f"{night['workflow']} {night['night']}: {items}")
         for alert in night["alerts"]:
-            marked(f"  {alert['kind']}", f" {alert['message']}")
+            over = " (over)" if alert["recovered_at"] else ""
+            marked(f"  {alert['kind']}{over}", f" {alert['message']}")
 
 
 @app.command()
@@ -89,7 +90,9 @@ def migrate() -> None:
     """Make the ledger where there is none, or bring its tables to this package's version."""
     from overnight.ledger import migrate as migrating
 
-    out.print(f"the ledger stands at {migrating.upgrade(open_unchecked())}")
+    opened = open_unchecked()
+    where = opened.url.render_as_string(hide_password=True)
+    out.print(f"the ledger stands at {migrating.upgrade(opened)} ({where})", soft_wrap=True)
 
 
 @app.command()
@@ -99,7 +102,9 @@ def doubts() -> None:
 
     with ledger().read() as conn:
         found = batches.doubts(conn)
-        table = Table("batch", "workflow", "night", "vendor", "state", "at the vendor", "items", "may cost")
+        whole = max((len(row["key"]) for row in found), default=0)  # `release` asks for it letter by letter
+        key = Column("batch", no_wrap=True, min_width=whole)
+        table = Table(key, "workflow", "night", "vendor", "state", "at the vendor", "items", "may cost")
         for row in found:
             items = str(len(batches.doubtful_items(conn, row["id"])))
             money = f"${row['ceiling_usd']:.4f}" if row["ceiling_usd"] is not None else ""

@@ -65,13 +65,14 @@ def by_hand(dag_id: str, *, workflow: bool = False, items: int = 0) -> dict[str,
         "schedule": None,
         "params": params,
         "render_template_as_native_obj": True,
-        "default_args": {"on_failure_callback": task_failed},
+        "default_args": {"on_failure_callback": task_failed, "on_success_callback": task_succeeded},
         "tags": ["overnight"],
     }
 
 
 def _cron(expression: str) -> CronTriggerTimetable:
-    """Wall clock in the brand's zone. Without a start date and with no grace for the past, a Dag that is unpaused at eight
-    waits for the next lock: it does not start the night that nobody announced.
+    """Wall clock in the brand's zone. Without a start date and with no grace for the past, a new Dag that is unpaused at eight
+    waits for the next lock. One that ran before catches up with its last lock at once; where that night's cutoff is past or near,
+    its check skips it.
     """
     return CronTriggerTimetable(expression, timezone=brand().timezone, run_immediately=timedelta(0))

@@ -64,11 +64,12 @@ def not_exported_by(zone: str, times: NightTimes, workflow: str) -> DeadlineAler
 async def not_exported(workflow: str, context: dict[str, Any]) -> str:
     """Runs on the triggerer when a night's time is up; a night that was exported after all raises nothing."""
     run = context["dag_run"]
-    due = context["deadline"]["deadline_time"]
-    return await asyncio.to_thread(_raise, workflow, str(run.get("run_id") or run.get("dag_run_id")), str(due), utcnow())
+    stated = context["deadline"]["deadline_time"]
+    due = stated if isinstance(stated, datetime) else datetime.fromisoformat(str(stated))
+    return await asyncio.to_thread(_raise, workflow, str(run.get("run_id") or run.get("dag_run_id")), due, utcnow())
 
 
-def _raise(workflow: str, run_id: str, due: str, now: datetime) -> str:
+def _raise(workflow: str, run_id: str, due: datetime, now: datetime) -> str:
     from overnight.alerts import notifier
     from overnight.ledger import migrate, nights
     from overnight.ledger.connect import open_ledger

@@ -1,7 +1,9 @@
 """A task that failed for good raises its alert at once, not at the deadline; what was denied goes into the audit log, too."""
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from overnight.brand import brand
 from overnight.clock import utcnow
 
 KINDS = {
@@ -9,6 +11,12 @@ KINDS = {
     "CollectFailed": "surface_broken",
 }  # fmt: skip
 """What an error of ours is called as an alert; any other is a task that failed."""
+
+
+_NO_WORD = (
+    "its process ended without a word (killed, out of memory, or its worker was lost). Its log says how far it came; clearing it "
+    "goes on from there and buys nothing twice."
+)
 
 
 def task_failed(context: Any) -> None:
@@ -23,10 +31,11 @@ def task_failed(context: Any) -> None:
     migrate.ensure_current(ledger)  # the trouble may be older than the first check
     error = context.get("exception")
     kind = KINDS.get(type(error).__name__, "task_failed")
-    message = f"Task {instance.task_id} failed: {type(error).__name__}: {error}"[:2000]
+    said = f"{type(error).__name__}: {error}" if error is not None else _NO_WORD
+    message = f"Task {instance.task_id} failed: {said}"[:2000]
     name = instance.dag_id
     if isinstance(error, PermissionError) or kind == "check_failed":
-        _denied(ledger, name, run_id, instance.task_id, type(error).__name__, now)
+        denied(ledger, name, run_id, instance.task_id, type(error).__name__, now)
     if name not in workflow_names():  # it runs many times a morning: one trouble a day, not one a run
         notifier.raise_alert(ledger, key_of(name, instance.task_id, now), kind, name, message, run_id=run_id, now=now)
         return
@@ -51,14 +60,14 @@ def task_succeeded(context: Any) -> None:
 
 def key_of(dag_id: str, task_id: str, now: Any) -> str:
     """One trouble a task and day."""
-    return f"{_of_task(dag_id, task_id)}{now.date().isoformat()}"
+    return f"{_of_task(dag_id, task_id)}{now.astimezone(ZoneInfo(brand().timezone)).date().isoformat()}"
 
 
 def _of_task(dag_id: str, task_id: str) -> str:
     return f"task:{dag_id}:{task_id}:"
 
 
-def _denied(ledger: Any, name: str, run_id: str, task_id: str, why: str, now: Any) -> None:
+def denied(ledger: Any, name: str, run_id: str, task_id: str, why: str, now: Any) -> None:
     from overnight.governance import policy as policies
     from overnight.ledger import audit
     from overnight.ledger.audit import Actor, Entry

@@ -12,6 +12,7 @@ from overnight.clock import utcnow
 from overnight.governance import capacity
 from overnight.ledger import alerts, migrate, overview
 from overnight.ledger.connect import Ledger, open_ledger
+from overnight.ledger.nights import REPLAY
 
 LAST_NIGHT = timedelta(hours=20)
 
@@ -41,7 +42,7 @@ def message(ledger: Ledger, base_url: str, *, now: datetime) -> str:
     """The words: one line a night, then what is wrong, then how long the review will take."""
     date = now.astimezone(ZoneInfo(brand().timezone)).date().isoformat()
     with ledger.read() as conn:
-        rows = [night for night in overview.list_nights(conn) if night["due_at"] > now - LAST_NIGHT]
+        rows = [night for night in overview.list_nights(conn) if night["due_at"] > now - LAST_NIGHT and night["source"] != REPLAY]
         described = [(night, overview.describe(conn, night)) for night in rows]
         raised = alerts.listed(conn, since=now - LAST_NIGHT)
         open_alerts = [row for row in raised if row["recovered_at"] is None and row["severity"] != "info"]

@@ -5,9 +5,11 @@ A night that failed and is then late is one trouble: the deadline adds its words
 
 import logging
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from overnight.alerts import channels
 from overnight.alerts.kinds import INFO, NIGHT_DOES_NOT_END, SEVERITY
+from overnight.brand import brand
 from overnight.governance import policy as policies
 from overnight.ledger import alerts
 from overnight.ledger.audit import Actor
@@ -52,11 +54,12 @@ def raise_alert(
     return new
 
 
-def not_exported(ledger: Ledger, workflow: str, night: str, run_id: str, *, due: str, state: str, now: datetime) -> bool:
+def not_exported(ledger: Ledger, workflow: str, night: str, run_id: str, *, due: datetime, state: str, now: datetime) -> bool:
     """Say that a night did not come to its review in time: by Airflow's deadline, or by the watchdog where that was silent."""
+    at = f"{due.astimezone(ZoneInfo(brand().timezone)):%H:%M on %Y-%m-%d}"
     return night_alert(
         ledger, "not_exported", workflow, night, run_id,
-        f"Not exported by {due}: the night is {state}. Reviewers will find nothing new. Look at the run's tasks; clearing "
+        f"Not exported by {at}: the night is {state}. Reviewers will find nothing new. Look at the run's tasks; clearing "
         "a failed one goes on from where it stopped and buys nothing twice.", now=now,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ a file (OVERNIGHT_HEARTBEAT_FILE, or AIRFLOW_HOME/overnight-heartbeat), and a GE
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,8 @@ def watch(ledger: Ledger, *, now: datetime) -> int:
     with ledger.read() as conn:
         unfinished = nights.unfinished(conn)
         usual = nights.ran_since(conn, now - USUAL_FOR)
-    return sum([*_late(ledger, unfinished, now), *_missing(ledger, usual, now)])
+    at_work = {night["workflow"] for night in unfinished if night["source"] != REPLAY and now <= night["due_at"]}
+    return sum([*_late(ledger, unfinished, now), *_missing(ledger, usual, at_work, now)])
 
 
 def _late(ledger: Ledger, unfinished: list[Any], now: datetime) -> Iterator[bool]:
@@ -74,16 +75,25 @@ def _late(ledger: Ledger, unfinished: list[Any], now: datetime) -> Iterator[bool
             )  # fmt: skip
             yield True
         elif now > night["due_at"] + LATE_BY:
-            notifier.not_exported(ledger, *where, due=str(night["due_at"]), state=night["state"], now=now)
+            notifier.not_exported(ledger, *where, due=night["due_at"], state=night["state"], now=now)
             yield True
 
 
-def _missing(ledger: Ledger, usual: dict[str, datetime], now: datetime) -> Iterator[bool]:
-    """Workflows that have run these days and were not even opened at their last lock."""
+def _missing(ledger: Ledger, usual: dict[str, datetime], at_work: Set[str], now: datetime) -> Iterator[bool]:
+    """Workflows that have run these days and were not even opened at their last lock.
+
+    Args:
+        at_work: those with a run that is not over: the next one stands behind it.
+    """
     zone = ZoneInfo(brand().timezone)
+    with ledger.read() as conn:
+        said = alerts.open_keys(conn, "nothing_ran:")
+    for key in said:
+        if key.split(":")[1] not in usual:
+            notifier.recovered(ledger, key, "The workflow rests: nothing is expected of it now.", now=now)
     for name, opened_at in sorted(usual.items()):
         declared = workflow_if_known(name)
-        if declared is None:
+        if declared is None or name in at_work:
             continue
         locked_at = first(declared.times.lock, zone, now - timedelta(days=1))
         date = locked_at.astimezone(zone).date().isoformat()
@@ -100,7 +110,8 @@ def _missing(ledger: Ledger, usual: dict[str, datetime], now: datetime) -> Itera
             ledger, key, "nothing_ran", name,
             f"Nothing ran at {locked_at.astimezone(zone):%H:%M}: no night of {date} was opened, and no task said why. Is the "
             "scheduler alive, and is the Dag still there and unpaused? Trigger it by hand with start=now to catch up; the queue "
-            f"is as people left it. If it is meant to rest, `bin/overnight launch {name} --to paused` says so.",
+            f"is as people left it. If it is meant to rest, `bin/overnight launch {name} --to paused --by NAME --reason WHY` "
+            "says so.",
             night=date, now=now,
         )  # fmt: skip
         yield True

@@ -131,8 +131,9 @@ class BatchJob:
             self._failed(str(busy), now())
             return self._put_off(str(busy), now(), busy.retry_after_s)
         except AuthFailed as refusal:
+            wait = self._put_off(str(refusal), now(), waits().locked_out)  # first: nothing was accepted, whoever dies here
             self.alert("key_refused", self._words(refusal, "It is tried until the cutoff: mend the key or its account."), now())
-            return self._put_off(str(refusal), now(), waits().locked_out)
+            return wait
         except NotAccepted as refusal:
             self._move_if_mine(BatchState.PLANNED, now())
             self.alert("batch_refused", self._words(refusal, "Its items go to the next night."), now())
@@ -271,12 +272,9 @@ class BatchJob:
 
     def cannot_be_asked(self, reason: str, *, now: Now) -> None:
         """A refused key, or a batch its vendor does not know: said once, and tried again until the night's end."""
-        if self.trouble_said:
-            return
-        self.note(error=reason[:500])
-        said = f"Batch {self.batch['key']} ({self.batch['vendor_batch_id']}) cannot be asked for: {reason}."
-        kept = "It is accepted and will be billed once; its answers stay at the vendor."
-        self.alert("cannot_ask", f"{said} {kept} Mend the cause (the key, the address); it is asked again by itself.", now())
+        if not self.trouble_said:
+            self.note(error=reason[:500])
+            self.alert("cannot_ask", stops.unasked(self.batch, reason), now())
 
     async def cancel(self) -> None:
         """Tell the vendor to stop."""

@@ -85,8 +85,11 @@ def entries(
     """
     found: dict[str, Entry] = {}
     for item in items:
-        content, masks = _content(workflow, question, item, (problems or {}).get(item["id"]), access)
-        name = key(workflow, question, content, masks)
+        problem = (problems or {}).get(item["id"])
+        content, masks = _content(workflow, question, item, problem, access)
+        # A repair answers the question it repairs: what was wrong on the way makes it no other one.
+        plainly = _content(workflow, question, item, None, access)[0] if problem and not workflow.reuse else content
+        name = key(workflow, question, plainly, masks)
         name = name if workflow.reuse else f"{name} {item['id']}"
         earlier = found.get(name)
         ids = (*earlier.item_ids, item["id"]) if earlier else (item["id"],)

@@ -203,7 +203,8 @@ def _write(
     row = {"hash": asked.prompt.hash, "workflow": task.workflow.name, "system": asked.prompt.system}
     batches.keep_prompt(conn, {**row, "schema": asked.prompt.schema, "schema_name": asked.prompt.schema_name})
     cuts = list(shards.cut(_sized(asked, packed), asked.facts, task.workflow.shard_requests, enqueued_tokens(asked)))
-    warm = where.purpose is Purpose.FIRST and asked.cached and len(packed) >= WARM_UP_PAYS_FROM
+    # Where one batch is all that goes out now, one of a single request would keep the others waiting for it.
+    warm = where.purpose is Purpose.FIRST and asked.cached and len(packed) >= WARM_UP_PAYS_FROM and not where.only_one
     if warm:
         cuts = [[cuts[0][0]], *([cuts[0][1:]] if len(cuts[0]) > 1 else []), *cuts[1:]]
     first_id = None

@@ -3,6 +3,8 @@
 import gzip
 import hashlib
 import os
+import uuid
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ async def writing(key: str) -> AsyncIterator[tuple[RawFile, Any]]:
     """A sink for raw lines. The file appears under its name only when the block ends well."""
     target = folder() / f"{key}.jsonl.gz"
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
     sha, made = hashlib.sha256(), RawFile(target.name)
     try:
         with gzip.open(partial, "wb", compresslevel=5) as file:
@@ -53,7 +55,7 @@ def is_whole(path: str, sha256: str | None) -> bool:
     try:
         for line in lines(path):
             sha.update(line)
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         return False
     return sha.hexdigest() == sha256
 

@@ -14,6 +14,7 @@ from overnight.batches import plan, stops
 from overnight.batches.breaker import Breaker
 from overnight.batches.job import BatchJob
 from overnight.batches.waits import Now, waits
+from overnight.governance import killswitch
 from overnight.ledger import answers, batches, chains, money, nights, switches
 from overnight.ledger.states import AnswerState, BatchState, ItemState, Outcome, Purpose
 
@@ -75,8 +76,9 @@ def moved_to_fallback(job: BatchJob, *, now: Now) -> bool:
     workflow names one.
     """
     batch = job.batch
-    if batch["state"] != BatchState.PLANNED or now() >= batch["cutoff_at"]:
-        return False
+    due: datetime = max(batch["start_at"], batch["not_before_at"] or batch["start_at"])
+    if batch["state"] != BatchState.PLANNED or not due <= now() < batch["cutoff_at"]:
+        return False  # before its time a breaker may close again
     switch = stops.engaged(job.ledger, batch)
     held = switch["scope"] == switches.of_vendor(batch["vendor"]) if switch else job.breaker.open_until(now()) is not None
     if not held:
@@ -153,7 +155,10 @@ def _fallback(job: BatchJob, now: datetime) -> tuple[str, str] | None:
     for vendor, model in workflow.models():
         allowed = vendor in job.task.policy.data_access.vendors
         breaker = Breaker(job.ledger, vendor, model, workflow=workflow.name, actor=job.task.actor)
-        if (vendor, model) != own and allowed and breaker.open_until(now) is None:
+        if (vendor, model) == own or not allowed or breaker.open_until(now) is not None:
+            continue
+        # Stopped like the first: moved on, it would come back from there, and so on.
+        if killswitch.engaged(job.ledger, workflow.name, vendor=vendor, prompt=job.batch["prompt_version"]) is None:
             return vendor, model
     return None
 

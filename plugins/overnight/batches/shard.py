@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from overnight.batches import chain, repair, stops
-from overnight.batches.errors import VendorError
+from overnight.batches.errors import Gone, VendorError
 from overnight.batches.job import BatchJob
 from overnight.batches.waits import Now, Wait, waits
 from overnight.ledger import batches, nights
@@ -24,6 +24,11 @@ class Watch:
     job: BatchJob
     until: datetime
     stuck_after_s: float | None
+
+
+def _after(since: datetime, now: datetime) -> datetime:
+    """When to try again what was tried since then: each pause as long as all before it together, within bounds."""
+    return now + timedelta(seconds=max(waits().again, min((now - since).total_seconds(), waits().slowest)))
 
 
 class Shard:
@@ -90,10 +95,7 @@ class Shard:
                 return Watch(job, job.settles_by(), None)
             if job.look_once(now=now):
                 return None
-            # Each pause as long as all before it together.
-            tried_for = (now() - job.batch["cancelled_at"]).total_seconds()
-            pause = timedelta(seconds=max(waits().again, min(tried_for, waits().slowest)))
-            return Wait(min(now() + pause, job.settles_by()), str(job.batch["error"]))
+            return Wait(min(_after(job.batch["cancelled_at"], now()), job.settles_by()), str(job.batch["error"]))
         return None if job.look_once(now=now) else job.carry_over_in_doubt(now=now)
 
     def _land(self, job: BatchJob, now: Now) -> Wait | dict[str, int] | None:
@@ -101,9 +103,14 @@ class Shard:
         try:
             job.land(now=now)
         except VendorError as error:
+            if isinstance(error, Gone):
+                job.cannot_be_asked(f"its results are not there ({error})", now=now)
             if now() >= job.settles_by():
                 return job.carry_over_in_doubt(now=now)
-            return Wait(min(now() + waits().delta("again"), job.settles_by()), f"the results could not be fetched: {error}")
+            pause = max(
+                _after(job.batch["ended_at"], now()), now() + timedelta(seconds=getattr(error, "retry_after_s", None) or 0)
+            )
+            return Wait(min(pause, job.settles_by()), f"the results could not be fetched: {error}")
         return None
 
     def _ours(self, job: BatchJob) -> bool:

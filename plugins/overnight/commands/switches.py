@@ -65,6 +65,11 @@ def _throw(scope: str, *, engaged: bool, by: str, reason: str) -> None:
     from overnight.ledger import switches
     from overnight.ledger.errors import LedgerError
 
+    with ledger().read() as conn:
+        standing = [row["scope"] for row in switches.all_engaged(conn)]
+    others = ", ".join("everything" if one == switches.ALL else one for one in standing if one != scope)
+    if not engaged and scope not in standing:
+        fail(f"The switch for {'everything' if scope == switches.ALL else scope} is not engaged; engaged: {others or 'none'}.")
     try:
         with ledger().write() as conn:
             switches.throw(conn, scope, engaged=engaged, by=by, reason=reason, now=utcnow())
@@ -72,3 +77,5 @@ def _throw(scope: str, *, engaged: bool, by: str, reason: str) -> None:
         fail(str(refusal))
     name = "everything" if scope == switches.ALL else scope
     out.print(f"{name} is {'stopped' if engaged else 're-armed'} by {by}: {reason}", soft_wrap=True)
+    if not engaged and others:
+        out.print(f"Still engaged: {others}.", soft_wrap=True)

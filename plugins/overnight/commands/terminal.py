@@ -29,7 +29,10 @@ def marked(word: str, rest: str, style: str = "red") -> None:
 
 def ledger() -> Ledger:
     """The ledger, at this package's version; one that is not there is not made: a kill switch in it would stop nothing."""
+    from sqlalchemy.exc import SQLAlchemyError
+
     from overnight.ledger import migrate
+    from overnight.ledger.errors import LedgerError
 
     opened = open_unchecked()
     if not opened.made:
@@ -38,7 +41,13 @@ def ledger() -> Ledger:
             "`make night`, or OVERNIGHT_HOME where it is elsewhere). A new deployment's ledger is made by `bin/overnight "
             "migrate`, or by its first night. Nothing was read or written."
         )
-    migrate.ensure_current(opened)
+    try:
+        migrate.ensure_current(opened)
+    except LedgerError as wrong:
+        fail(str(wrong))
+    except SQLAlchemyError as down:
+        where = opened.url.render_as_string(hide_password=True)
+        fail(f"The ledger at {where} does not answer ({type(down).__name__}). Nothing was read or written.")
     return opened
 
 

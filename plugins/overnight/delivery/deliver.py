@@ -14,9 +14,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from airflow.sdk import BaseOperator
 
+from overnight.alerts import failure
+from overnight.brand import brand
 from overnight.clock import utcnow
 from overnight.delivery.target import Approved, target
 from overnight.governance import killswitch
@@ -67,6 +70,8 @@ def deliver(ledger: Ledger, folder: Path, *, run_id: str, task_id: str, now: dat
             counts[name] += _deliver_one(ledger, folder, name, run_id=run_id, task_id=task_id, now=now)
         except (LookupError, policies.PolicyError, policies.Denied, killswitch.Stopped, OSError, ManifestBroken) as trouble:
             troubles.append(f"{name}: {trouble}")
+            if isinstance(trouble, PermissionError):
+                failure.denied(ledger, name, run_id, task_id, type(trouble).__name__, now)
     if troubles:
         raise DeliveryRefused(
             "Not everything approved went out: " + "; ".join(troubles) + ". What is approved stays approved; mend it and clear "
@@ -81,9 +86,10 @@ def _deliver_one(ledger: Ledger, folder: Path, name: str, *, run_id: str, task_i
     policy.allow("write_delivery")
     killswitch.refuse_if_engaged(ledger, name, "the delivery")
     actor = Actor("agent", name, run_id=run_id, task_id=task_id, policy_hash=policy_hash)
+    today = now.astimezone(ZoneInfo(brand().timezone)).date().isoformat()
     with ledger.write() as conn:
         deliveries.plan(
-            conn, name, declared.targets, f"{name}/{now.date().isoformat()}", actor=actor, now=now,
+            conn, name, declared.targets, f"{name}/{today}", actor=actor, now=now,
             stopped=switches.stopped_prompts(conn),
         )  # fmt: skip
     moved = 0

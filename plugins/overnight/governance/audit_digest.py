@@ -23,7 +23,7 @@ from overnight.ledger import audit_week, migrate, verify
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.quality.ranges import quality
 from overnight.rates import wilson
-from overnight.workflow import workflow_names
+from overnight.workflow import SHARED_DAGS, workflow_names
 
 WEEK = timedelta(days=7)
 EVERYTHING = "*"
@@ -94,7 +94,8 @@ def write(ledger: Ledger, place: Path, *, now: datetime) -> tuple[Path, Digest]:
     whole = "the log is whole" if not made.problems else f"{len(made.problems)} PROBLEMS IN THE LOG"
     ran = sum(row["nights"] for row in made.nights)
     notifier.raise_alert(
-        ledger, f"audit_digest:{name}", "audit_digest", EVERYTHING,
+        # The day, too: one that somebody ran on Wednesday must not keep Monday's from being told.
+        ledger, f"audit_digest:{name}:{now.astimezone(ZoneInfo(brand().timezone)).date()}", "audit_digest", EVERYTHING,
         f"{name}: {ran} nights, {len(made.denied)} denials, {sum(n for _, _, n in made.alerts)} alerts; {whole}. "
         f"{place / name}.md, or the page /overnight/audit/week.", severity="critical" if made.problems else None, now=now,
     )  # fmt: skip
@@ -109,7 +110,7 @@ def digest(conn: Connection, *, now: datetime, workflows: Sequence[str] | None =
         workflows: these only (what somebody may see); None: all, and what belongs to no single one.
     """
     since = now - WEEK
-    names = [*workflows] if workflows is not None else [*workflow_names(), EVERYTHING]
+    names = [*workflows] if workflows is not None else [*workflow_names(), *SHARED_DAGS, EVERYTHING]
     span = (conn, since, now)
     reviewers, reasons = audit_week.decided(*span, names)
     tiers = {name: dict(counted) for name, counted in audit_week.tiers(*span, names).items()}
@@ -187,7 +188,11 @@ def _row(event: dict[str, Any], local: Any) -> tuple[Any, ...]:
     what = f"{event['verb']} {event['object_type']} {event['object_id']}"
     if event["to_state"]:
         what += f": {event['from_state'] or 'nothing'} → {event['to_state']}"
-    detail = json.loads(event["detail"] or "{}")
+    try:
+        detail = json.loads(event["detail"] or "{}")
+    except ValueError:  # somebody was at the log: its problems are what this digest is for
+        detail = {}
+    detail = detail if isinstance(detail, dict) else {}
     return local(event["at"]), event["workflow"], event["actor"], what, detail.get("why") or detail.get("reason") or ""
 
 

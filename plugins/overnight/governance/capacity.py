@@ -155,11 +155,15 @@ def _mine(conn: Connection, people: Team, declared: Workflow, night: Night, *, n
     return mine + free_for(people.people, held, name)
 
 
+_UNSERVED = 1_000.0
+"""Weighs more than any minute that could be given away instead."""
+
+
 def free_for(people: Sequence[Person], held: Mapping[str, float], name: str) -> float:
     """The most minutes that can still go to one workflow while what is held goes to the others (and to it).
 
     Each person's minutes go to workflows they can judge: a linear programme, for one who can judge both is lent to whichever
-    has nobody else. Where what is held does not fit any more (somebody left at noon), nothing is free.
+    has nobody else. What is held and fits nobody any more (somebody left at noon) takes what there is for it, and no other's.
     """
     from scipy.optimize import linprog
 
@@ -167,9 +171,14 @@ def free_for(people: Sequence[Person], held: Mapping[str, float], name: str) -> 
     pairs = [(who, what) for who, person in enumerate(people) for what in names if person.minutes and person.can_judge(what)]
     if not any(what == name for _, what in pairs):
         return 0.0
-    rows: list[list[float]] = [[float(who == p) for p, _ in pairs] for who in range(len(people))]
+    # Behind the pairs: what of each workflow's held minutes nobody can serve, which is to be as little as may be.
+    rows: list[list[float]] = [[float(who == p) for p, _ in pairs] + [0.0] * len(names) for who in range(len(people))]
     limits: list[float] = [float(person.minutes) for person in people]
-    needs = [[-float(what == other) for _, what in pairs] for other in names]
+    needs = [[-float(what == other) for _, what in pairs] + [-float(other == one) for one in names] for other in names]
     least = [-max(0.0, held.get(other, 0.0)) for other in names]
-    found: Any = linprog([-float(what == name) for _, what in pairs], A_ub=rows + needs, b_ub=limits + least, method="highs")
-    return max(0.0, -float(found.fun) - held.get(name, 0.0)) if found.success else 0.0
+    gain = [-float(what == name) for _, what in pairs] + [_UNSERVED] * len(names)
+    found: Any = linprog(gain, A_ub=rows + needs, b_ub=limits + least, method="highs")
+    if not found.success:
+        return 0.0
+    mine = sum(float(minutes) for minutes, (_, what) in zip(found.x, pairs, strict=False) if what == name)
+    return max(0.0, mine - held.get(name, 0.0))

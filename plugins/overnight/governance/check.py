@@ -5,20 +5,22 @@ source and the surface. What is wrong is said all at once, not one a day.
 """
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 from sqlalchemy import Connection
 
 from overnight import prompts
 from overnight.batches import clients, cost
-from overnight.batches.errors import VendorError
+from overnight.batches.errors import MaybeAccepted, TryLater, VendorError
 from overnight.batches.vendor import vendor_class
 from overnight.brand import brand
-from overnight.clock import NOW, SCHEDULED, clock, utcnow
+from overnight.clock import MIN_RUNWAY, NOW, SCHEDULED, clock, utcnow
 from overnight.governance import approval, capacity, killswitch, lane, launch
 from overnight.governance.launch import State
 from overnight.ledger import migrate, nights, postures
@@ -30,6 +32,8 @@ from overnight.review.surface import surface
 from overnight.settings import SettingsError
 from overnight.tasks import NightTask, open_task
 from overnight.team import team
+
+log = logging.getLogger("overnight.check")
 
 
 class CheckFailed(RuntimeError):
@@ -51,9 +55,24 @@ class CheckOperator(BaseOperator):
         test_items = int(params.get("launch_test") or 0)
         task = open_task(self.workflow, context)
         base = getattr(run, "logical_date", None) or run.run_after
+        if str(getattr(run, "run_type", "")) == "scheduled" and (over := is_over(task, base, now=utcnow())):
+            raise AirflowSkipException(over)
         night = check(open_ledger(), task, base=base, start=start, now=utcnow(), test_items=test_items)
         self.log.info("night %s of %s is open", night["night"], self.workflow)
         return str(night["night"])
+
+
+def is_over(task: NightTask, base: datetime, *, now: datetime) -> str:
+    """Why a scheduled night is not caught up with any more, or nothing: a Dag that is unpaused in the morning would otherwise run
+    last evening's, whose cutoff has passed."""
+    times = clock(task.workflow.times, brand().timezone, base, SCHEDULED)
+    if now + MIN_RUNWAY <= times.cutoff_at:
+        return ""
+    cutoff = times.cutoff_at.astimezone(ZoneInfo(brand().timezone))
+    return (
+        f"The night of {times.night} is over: its cutoff was or is at {cutoff:%H:%M}. "
+        "Nothing was locked, and the queue is as people left it: the next lock takes it."
+    )
 
 
 def check(ledger: Ledger, task: NightTask, *, base: datetime, start: str, now: datetime, test_items: int = 0) -> Night:
@@ -69,8 +88,9 @@ def check(ledger: Ledger, task: NightTask, *, base: datetime, start: str, now: d
     version = prompts.version(task.workflow)
     killswitch.refuse_if_engaged(ledger, task.workflow.name, "opening the night", prompt=version)
     for view in task.workflow.asked():
-        if view.fallback is None:
-            killswitch.refuse_if_engaged(ledger, task.workflow.name, "opening the night", vendor=view.vendor, prompt=version)
+        vendors = [vendor for vendor, _ in view.models()]
+        if all(killswitch.engaged(ledger, task.workflow.name, vendor=vendor, prompt=version) for vendor in vendors):
+            killswitch.refuse_if_engaged(ledger, task.workflow.name, "opening the night", vendor=vendors[0], prompt=version)
     found = list(troubles(task))
     if found:
         listed = "\n- ".join(found)
@@ -133,7 +153,8 @@ def troubles(task: NightTask) -> Iterator[str]:
             cost.price(vendor_class(vendor).facts, model)
         except cost.UnknownPrice as error:
             yield str(error)
-        if trouble := asyncio.run(_ping(vendor, model)):
+        spare = all((vendor, model) != (view.vendor, view.model) for view in workflow.asked())
+        if trouble := asyncio.run(_ping(vendor, model, spare=spare)):
             yield trouble
     yield from lane.troubles(workflow)
     try:
@@ -180,12 +201,20 @@ def _denials(task: NightTask) -> Iterator[str]:
         yield "The policy allows no money: max_usd says what a night may cost."
 
 
-async def _ping(name: str, model: str) -> str | None:
+async def _ping(name: str, model: str, *, spare: bool) -> str | None:
+    """What is wrong with a vendor's key or model. A fallback (`spare`) that is busy now may be well when it is needed."""
     try:
         async with clients.open_vendor(name) as vendor:
             await vendor.ping(model)
     except AirflowNotFoundException:
         return f"There is no connection {vendor_class(name).facts.conn_id!r}: make it, with the API key as its password."
+    except (TryLater, MaybeAccepted) as error:
+        if spare:
+            log.warning("%s, a fallback, does not answer now: %s", name, error)
+            return None
+        return (
+            f"{name} does not answer with model {model!r}: {error}. Its key may be good; clear the check when it answers again."
+        )
     except VendorError as error:
         conn_id = vendor_class(name).facts.conn_id
         return f"{name} does not let us in with connection {conn_id!r} and model {model!r}: {error}"

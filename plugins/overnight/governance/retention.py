@@ -23,6 +23,7 @@ from overnight.governance import policy as policies
 from overnight.ledger import audit, migrate, retention
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger, open_ledger
+from overnight.ledger.errors import LedgerError
 from overnight.ledger.nights import REPLAY
 from overnight.ledger.rows import Row
 from overnight.workflow import workflow_if_known
@@ -103,6 +104,9 @@ def _raw_files(conn: Any, now: datetime) -> list[Row]:
 def _raw(ledger: Ledger, *, now: datetime) -> int:
     with ledger.read() as conn:
         found = _raw_files(conn, now)
+    if found and not raw.folder().is_dir():
+        # Elsewhere they may well be: noted as removed, they would stay there for good.
+        raise LedgerError(f"The raw answers' folder {raw.folder()} is not there. Set OVERNIGHT_RAW_DIR as the workers have it.")
     for row in found:
         (raw.folder() / row["raw_path"]).unlink(missing_ok=True)
     with ledger.write() as conn:

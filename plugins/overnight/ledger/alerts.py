@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from overnight.ledger import audit
@@ -24,11 +24,12 @@ def raise_once(conn: Connection, alert: Row, *, actor: Actor, now: datetime) -> 
     """
     query = select(alerts).where(alerts.c.dedupe_key == alert["dedupe_key"])
     earlier = conn.execute(query.with_for_update()).mappings().one_or_none()
-    if earlier is None:
-        conn.execute(insert(alerts).values(**alert, raised_at=now, last_seen_at=now))
+    if earlier is None and _added(conn, {**alert, "raised_at": now, "last_seen_at": now}):
         entry = Entry("alert", "alert", str(alert["dedupe_key"])[:64], detail={"kind": alert["kind"]})
         audit.append(conn, alert["workflow"], [entry], actor=actor, now=now)
         return True
+    if earlier is None:  # another task said the same at the same moment
+        earlier = conn.execute(query.with_for_update()).mappings().one()
     text = earlier["message"]
     if alert["message"] not in text:
         text = f"{text}\n{alert['message']}"
@@ -41,6 +42,12 @@ def raise_once(conn: Connection, alert: Row, *, actor: Actor, now: datetime) -> 
         conn.execute(again.values(state="waiting", tries=0, error=None, at=now))
     conn.execute(update(alerts).where(alerts.c.id == earlier["id"]).values(values))
     return worse or back
+
+
+def _added(conn: Connection, alert: Row) -> bool:
+    make = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+    statement = make(alerts).values(**alert).on_conflict_do_nothing(index_elements=["dedupe_key"])
+    return conn.execute(statement.returning(alerts.c.id)).scalar_one_or_none() is not None
 
 
 def recover(conn: Connection, key: str, words: str, *, actor_in: Callable[[str], Actor], now: datetime) -> Row | None:
@@ -82,6 +89,8 @@ def to_send(conn: Connection, *, since: datetime, stale: datetime) -> list[tuple
         )
         tries = func.coalesce(alert_sends.c.tries, 0).label("tried")
         query = select(alerts, tries).outerjoin(alert_sends, mine).where(when >= since, open_).order_by(alerts.c.id)
+        if notice == RAISED:  # what is over is told as over, and no longer as a trouble: that would be the last word
+            query = query.where(alerts.c.recovered_at.is_(None))
         found += [(row["tried"], row, notice) for row in conn.execute(query).mappings()]
     # What was tried most comes last: a service that is down for one notice must not keep the next one from the others.
     return [(row, notice) for _, row, notice in sorted(found, key=lambda one: one[0])]

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from pydantic_core import from_json, to_json
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 from overnight.ledger.errors import LedgerError
 
@@ -79,24 +79,31 @@ def _connection_url() -> str | None:
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
-        uri = BaseHook.get_connection(CONN_ID).get_uri()
+        conn = BaseHook.get_connection(CONN_ID)
     except AirflowNotFoundException:
         return None
-    return _as_sqlalchemy(uri)
+    url = database_url(conn)
+    if not url.startswith(("postgresql", "sqlite")):
+        raise LedgerError(
+            f"The connection {CONN_ID!r} names a {conn.conn_type!r} database. The ledger runs on postgres or sqlite. "
+            "Nothing was read or written; correct the connection's type and run the task again."
+        )
+    return url
 
 
-def _as_sqlalchemy(uri: str) -> str:
-    scheme, _, rest = uri.partition("://")
-    match scheme:
-        case "postgres" | "postgresql" | "postgresql+psycopg":
-            return f"postgresql+psycopg://{rest}"
-        case "sqlite":
-            # Airflow quotes the path as a schema; it is an absolute one however many slashes it came with.
-            return f"sqlite:////{unquote(rest).lstrip('/')}"
-    raise LedgerError(
-        f"The connection {CONN_ID!r} names a {scheme!r} database. The ledger runs on postgres or sqlite. "
-        "Nothing was read or written; correct the connection's type and run the task again."
+def database_url(conn: Any) -> str:
+    """An Airflow connection as SQLAlchemy's URL; what stands in its extra goes into the query, numbers as text."""
+    if conn.conn_type == "sqlite":
+        # Airflow quotes the path as a schema; it is an absolute one however many slashes it came with.
+        return f"sqlite:////{unquote(conn.get_uri().partition('://')[2]).lstrip('/')}"
+    postgres = conn.conn_type in ("postgres", "postgresql", "postgresql+psycopg")
+    if not postgres:
+        return str(conn.get_uri())
+    query = {name: str(value) for name, value in conn.extra_dejson.items() if isinstance(value, str | int | float)}
+    url = URL.create(
+        "postgresql+psycopg", conn.login or None, conn.password or None, conn.host or None, conn.port, conn.schema or None, query
     )
+    return url.render_as_string(hide_password=False)
 
 
 def _json(value: Any) -> str:

@@ -73,7 +73,7 @@ def describe(conn: Connection, night: Row) -> dict[str, Any]:
         "due_at": night["due_at"],
         "exported_at": night["exported_at"],
         "alerts": [
-            {"kind": a["kind"], "severity": a["severity"], "message": a["message"], "seen": a["seen"]}
+            {name: a[name] for name in ("kind", "severity", "message", "seen", "recovered_at")}
             for a in alerts.of_run(conn, night["workflow"], night["run_id"])
         ],
     }  # fmt: skip

@@ -17,6 +17,8 @@ from overnight.ledger.states import BatchState
 from overnight.ledger.tables import batches, kill_switches, nights
 
 ALL = "*"
+TRIAL = "_replay"
+"""What a lesson's trial adds to its workflow's name."""
 _VENDOR, _PROMPT = "vendor:", "prompt:"
 
 
@@ -30,10 +32,15 @@ def of_prompt(version: str) -> str:
     return f"{_PROMPT}{version[:12]}"
 
 
+def owner(workflow: str) -> str:
+    """Whose switch stops this work: a lesson's trial runs under a name of its own, and is stopped with its workflow."""
+    return workflow.removesuffix(TRIAL)
+
+
 def scopes(workflow: str, *, vendor: str = "", prompt: str = "") -> tuple[str, ...]:
     """Every switch that stops this work."""
     named = [of_vendor(vendor)] if vendor else []
-    return (ALL, workflow, *named, *([of_prompt(prompt)] if prompt else []))
+    return (ALL, owner(workflow), *named, *([of_prompt(prompt)] if prompt else []))
 
 
 def throw(

@@ -8,6 +8,7 @@ measure; the two arms are compared item by item.
 import asyncio
 import hashlib
 import json
+import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -18,19 +19,21 @@ from typing import Any
 from sqlalchemy import Connection
 
 from overnight import prompts
-from overnight.batches import clients, plan
+from overnight.batches import clients, plan, stops
+from overnight.batches.errors import MaybeAccepted, TryLater
 from overnight.batches.shard import Shard, Watch
-from overnight.batches.vendor import Phase
+from overnight.batches.vendor import Phase, Vendor
 from overnight.batches.waits import Wait, waits
 from overnight.brand import brand
 from overnight.clock import NOW, clock, utcnow
 from overnight.governance import killswitch
-from overnight.ledger import answers, batches, chains, findings, lessons, nights, overview, queue, transitions
+from overnight.ledger import answers, batches, chains, findings, lessons, nights, overview, queue, switches, transitions
 from overnight.ledger.connect import Ledger
 from overnight.ledger.states import AnswerState, ItemState, NightState
 from overnight.tasks import NightTask, make_task
 from overnight.validation.validate import validate
 
+log = logging.getLogger("overnight.replay")
 FEWEST, MOST = 5, 30
 """Edited items a replay needs, and asks for at most."""
 ARMS = ("without", "with")
@@ -117,7 +120,7 @@ def _task(lesson: Mapping[Any, Any], arm: str) -> NightTask:
     task = make_task(lesson["workflow"], run_id=f"replay__{lesson['id']}__{arm}", task_id="replay")
     main = task.workflow.at(task.workflow.main)
     declared = replace(
-        main, name=f"{task.workflow.name}_replay", prompt=task.workflow.prompt_folder, reuse=False, repairs=0,
+        main, name=f"{task.workflow.name}{switches.TRIAL}", prompt=task.workflow.prompt_folder, reuse=False, repairs=0,
         fallback=None, lesson=lesson["rule"] if arm == "with" else None,
     )  # fmt: skip
     task.policy.allow("submit_batch")
@@ -175,12 +178,23 @@ def _run(shard: Shard) -> None:
 async def _look(watch: Watch) -> None:
     batch = watch.job.batch
     async with clients.open_vendor(batch["vendor"]) as vendor:
-        while (await vendor.poll(batch["vendor_batch_id"])).phase is not Phase.ENDED:
+        while not await _has_ended(vendor, batch["vendor_batch_id"]):
             if utcnow() >= watch.until:
                 await asyncio.to_thread(watch.job.cut, now=utcnow)
                 return
+            if await asyncio.to_thread(stops.engaged, watch.job.ledger, batch):
+                await asyncio.to_thread(stops.stop, watch.job, now=utcnow)
+                return
             await asyncio.sleep(waits().poll)
     await asyncio.to_thread(watch.job.ended, now=utcnow)
+
+
+async def _has_ended(vendor: Vendor, vendor_batch_id: str) -> bool:
+    try:
+        return (await vendor.poll(vendor_batch_id)).phase is Phase.ENDED
+    except (TryLater, MaybeAccepted) as busy:
+        log.info("a look at %s failed, another follows: %s", vendor_batch_id, busy)
+        return False
 
 
 def _judge(past: Sequence[Mapping[str, Any]], arms: Mapping[str, _Arm]) -> Verdict:

@@ -142,12 +142,13 @@ def lock(
     refused = len(found.rejected) + len(found.repeated)
     del found, known
     intake.let_texts_go(workflow, judged)
-    late, answered = _adopt(conn, task, night)
+    # A test holds what it asked, under the prompt it is about: what is late lands in the next ordinary night.
+    late, answered, tired = ({}, [], 0) if night["purpose"] == launch.TEST else _adopt(conn, task, night)
     ranked = _ranked(conn, workflow, night)
-    wanted = min(night["cap"], len(late) + len(ranked))
+    wanted = min(night["cap"], len(late) - tired + len(ranked))
     room = capacity.room(conn, workflow, night, wanted, now=now)
     cap, why = (room.items, room.why) if room.why else (night["cap"], night["cap_why"] or "")
-    free = max(0, cap - len(late))
+    free = max(0, cap - (len(late) - tired))
     locked, over = ranked[:free], ranked[free:]
     _carry_over_the_cap(conn, over, cap, why, **common)
     ids = [*late, *(item["id"] for item in locked)]
@@ -168,25 +169,27 @@ def lock(
     )  # fmt: skip
 
 
-def _adopt(conn: Connection, task: NightTask, night: Night) -> tuple[dict[int, dict[str, Any]], list[int]]:
+def _adopt(conn: Connection, task: NightTask, night: Night) -> tuple[dict[int, dict[str, Any]], list[int], int]:
     """Batches of earlier nights that were not settled by their export: what they bring lands in this night, unbought.
 
     Returns:
-        Their items with the steps that are out (and what was given there), and those of them that have their answer already
-        (the batch was half landed).
+        Their items with the steps that are out (and what was given there), those of them that have their answer already
+        (the batch was half landed), and how many came in an earlier night, too, and brought nothing: they take nobody's place.
     """
     late: dict[int, dict[str, Any]] = {}
-    answered: set[int] = set()
+    answered, tired = set[int](), set[int]()
     for batch_id in batches.unsettled_before(conn, task.workflow.name, night["id"]):
         batch = batches.get(conn, batch_id)
         given = chains.old_inputs(conn, batch)
         doubtful = batches.doubtful_items(conn, batch_id)
         for item_id in doubtful:
             late.setdefault(item_id, {})[batch["step"]] = given.get(item_id)
+        if batch["landing_night_id"] is not None:
+            tired |= set(doubtful)
         findings.carry(conn, doubtful, batch["home_night_id"], night["id"])
         answered |= set(answers.follow(conn, batch, night["id"]))
         batches.note(conn, batch_id, landing_night_id=night["id"])
-    return late, sorted(answered & set(late))
+    return late, sorted(answered & set(late)), len(tired - answered)
 
 
 def _enter_steps(

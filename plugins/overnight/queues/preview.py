@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from overnight.brand import brand
 from overnight.clock import SCHEDULED, first, utcnow
 from overnight.governance import check, killswitch
+from overnight.governance.policy import PolicyError
 from overnight.ledger import migrate, money, nights, overview, previews, queue, reservations
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.errors import LedgerError
@@ -24,6 +25,7 @@ from overnight.ledger.rows import Row
 from overnight.ledger.states import ItemState
 from overnight.queues import drain, intake
 from overnight.queues.source import Reading, RowAnswer, source
+from overnight.settings import SettingsError
 from overnight.tasks import NightTask, make_task
 from overnight.workflow import workflow_names
 
@@ -39,7 +41,19 @@ class PreviewOperator(BaseOperator):
         """Look now."""
         ledger = open_ledger()
         migrate.ensure_current(ledger)
-        return sum(bool(preview(ledger, name, now=utcnow())["troubles"]) for name in workflow_names())
+        return sum(bool(_look(ledger, name)) for name in workflow_names())
+
+
+def _look(ledger: Ledger, name: str) -> list[str]:
+    """One workflow's troubles; where its policy or its settings cannot be read, these are what is wrong with it."""
+    now = utcnow()
+    try:
+        return list(preview(ledger, name, now=now)["troubles"])
+    except (SettingsError, PolicyError) as broken:
+        row = {"workflow": name, "looked_at": now, "lock_at": next_lock(name, now), **_EMPTY, "troubles": [str(broken)[:500]]}
+        with ledger.write() as conn:
+            previews.keep(conn, row)
+        return [str(broken)]
 
 
 class _Undone(Exception):
@@ -74,10 +88,14 @@ def next_lock(name: str, now: datetime) -> datetime:
     return first(workflow(name).times.lock, ZoneInfo(brand().timezone), now + timedelta(microseconds=1))
 
 
+_EMPTY: Row = {
+    "rows": 0, "ready": 0, "locked": 0, "rejected": 0, "cap": 0, "cap_why": None, "minutes": 0.0, "expected_usd": None,
+    "waits": [],
+}  # fmt: skip
+
+
 def _nothing(task: NightTask) -> Row:
-    cap = min(task.workflow.cap, task.policy.action_scope.max_items)
-    return {"rows": 0, "ready": 0, "locked": 0, "rejected": 0, "cap": cap, "cap_why": None, "minutes": 0.0,
-            "expected_usd": None, "waits": []}  # fmt: skip
+    return {**_EMPTY, "cap": min(task.workflow.cap, task.policy.action_scope.max_items)}
 
 
 def _of_lock(ledger: Ledger, task: NightTask, reading: Reading, lock_at: datetime, now: datetime) -> Row:

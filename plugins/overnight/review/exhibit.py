@@ -134,7 +134,7 @@ def _in_order(review: Review | None, present: Iterable[str]) -> tuple[str, ...]:
 def _entry(
     row: Mapping[Any, Any], found: Sequence[Mapping[Any, Any]], decision: Mapping[Any, Any] | None, declared: Workflow | None
 ) -> Entry:
-    title = declared.review.title(row["input"]) if declared else row["key"]
+    title = title_of(row, declared)
     failed = row["state"] == ItemState.FAILED
     checks = [f"{row['message']}"] if failed and row["message"] else []
     checks += [f"Says yes: {due}."] if (due := whose(row)) and row["state"] in OPEN else []
@@ -147,6 +147,11 @@ def _entry(
         note=showing.clean(row["note"] or ""), state=row["state"], covered=row["bucket"] == reviews.COVERED,
         decision=decision,
     )  # fmt: skip
+
+
+def title_of(row: Mapping[Any, Any], declared: Workflow | None) -> str:
+    """What an item is called; its id where its texts were removed by age, or its workflow is no more."""
+    return declared.review.title(row["input"]) if declared and row["input"] else str(row["key"])
 
 
 def whose(row: Mapping[Any, Any]) -> str:

@@ -279,7 +279,8 @@ def _shown(request: Request, batch: Batch) -> dict[str, Any]:
     over, failed = batch.ended and batch.error is None, status == "failed"
     done, bad = (counts["succeeded"], counts["errored"]) if begun else (0, 0)
     stamp = int(batch.stops) if over else None
-    empty = _store(request).fault.has_no_output(batch.id)
+    if empty := status == "completed" and _store(request).fault.has_no_output(batch.id):
+        done, bad = 0, batch.total  # as recorded: one that has answers has a file of them
     return {
         "id": batch.id, "object": "batch", "endpoint": batch.facts["endpoint"],
         "model": batch.facts["model"] if begun else None,

@@ -94,7 +94,7 @@ class Visitor:
 
     def audits(self) -> list[str]:
         """The workflows whose audit log they may read."""
-        return [name for name in workflow_names() if self.may_read(name) and self.may_audit(name)]
+        return [name for name in (*workflow_names(), *SHARED_DAGS) if self.may_read(name) and self.may_audit(name)]
 
     def workflows(self) -> list[str]:
         """The workflows they may see."""

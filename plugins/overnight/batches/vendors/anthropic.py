@@ -128,14 +128,18 @@ class AnthropicVendor(Vendor):
                 total = counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
                 if batch.id not in known and total == ticket.request_count:
                     candidates.append(batch)
-        for batch in candidates:
+        untold = ""
+        for batch in candidates:  # all of them: a stranger's that goes on must not hide ours that has ended
             if batch.processing_status != "ended":
-                raise CannotLook(f"batch {batch.id} may be ours and has not ended: its results will tell")
+                untold = untold or f"batch {batch.id} may be ours and has not ended: its results will tell"
+                continue
             ours = await self._is_of(batch.id, ticket.key)
-            if ours is None:
-                raise CannotLook(f"batch {batch.id} may be ours and holds no result that could tell")
             if ours:
                 return Receipt(batch.id)
+            if ours is None:
+                untold = untold or f"batch {batch.id} may be ours and holds no result that could tell"
+        if untold:
+            raise CannotLook(untold)
         return None
 
     async def _is_of(self, vendor_batch_id: str, key: str) -> bool | None:

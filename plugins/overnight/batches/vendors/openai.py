@@ -130,6 +130,9 @@ class OpenAIVendor(Vendor):
             batch = await self._call().batches.retrieve(vendor_batch_id)
         counts = batch.request_counts.model_dump() if batch.request_counts else {}
         files = [file_id for file_id in (batch.output_file_id, batch.error_file_id) if file_id]
+        if batch.status == "completed" and counts.get("completed") and not batch.output_file_id:
+            # Its own count says that it generated (and bills) them: asked again now, they would be paid for twice.
+            raise TryLater(f"the batch is completed with {counts['completed']} answers and names no file of them yet")
         # A state that is new is not taken for an end: what would be bought again then may still be worked on.
         return Progress(_PHASES.get(batch.status, Phase.RUNNING), counts, files, _whole_error(batch))
 

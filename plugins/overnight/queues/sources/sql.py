@@ -4,15 +4,14 @@ Connection `overnight_queue_sql` (postgres, sqlite, or whatever SQLAlchemy has a
 workflow's columns, with its id column as the key by which answers find their row.
 """
 
-import re
 from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import unquote
 
 from sqlalchemy import Engine, MetaData, Table, bindparam, create_engine, inspect, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from overnight.ledger.connect import database_url
 from overnight.queues import cells
 from overnight.queues.source import Columns, Reading, RowAnswer, Source, Trouble
 from overnight.services.settings import ServiceError
@@ -95,13 +94,10 @@ def _connect() -> Engine:
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
-        uri = BaseHook.get_connection(CONN_ID).get_uri()
+        conn = BaseHook.get_connection(CONN_ID)
     except AirflowNotFoundException as missing:
         raise ServiceError(f"There is no connection {CONN_ID!r}; docs/how-to says how to make it.") from missing
-    uri = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", uri)
-    if uri.startswith("sqlite:"):
-        uri = f"sqlite:////{unquote(uri.partition('://')[2]).lstrip('/')}"
-    return create_engine(uri, pool_pre_ping=True, hide_parameters=True)
+    return create_engine(database_url(conn), pool_pre_ping=True, hide_parameters=True)
 
 
 def _by_name(table: Table) -> dict[str, Any]:

@@ -227,4 +227,4 @@ def difference(before: str, after: str) -> list[tuple[str, str]]:
 
 
 def _title_of(row: Mapping[Any, Any], declared: Workflow | None) -> str:
-    return _cut(showing.clean(declared.review.title(row["input"]) if declared else row["key"]), TITLE_CHARS)
+    return _cut(showing.clean(exhibit.title_of(row, declared)), TITLE_CHARS)

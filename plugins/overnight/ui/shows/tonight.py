@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AwareDatetime
 from sqlalchemy import Connection
 
+from overnight.alerts.watchdog import GRACE
 from overnight.brand import brand
 from overnight.clock import first
 from overnight.governance import capacity
@@ -151,7 +152,7 @@ def _ahead(name: str, seen: Row | None, launch: str, *, now: datetime) -> Line:
         words = ("It was not looked ahead to: is the Dag `tonight` unpaused?",)
         return Line(workflow=name, title=title(name), state="not looked at", launch=launch, lock_at=lock_at, ready=0, locked=0,
                     cap=declared.cap if declared else 0, budget_usd=budget, troubles=words)  # fmt: skip
-    passed = seen["lock_at"] <= now
+    passed = seen["lock_at"] + GRACE <= now  # Airflow starts ten Dags one after the other
     return Line(
         workflow=name, title=title(name), state="nothing ran" if passed else "waits for the lock", launch=launch,
         lock_at=seen["lock_at"], looked_at=seen["looked_at"], stale=passed or now - seen["looked_at"] > STALE,
