@@ -142,10 +142,8 @@ def block(tag: str, data: Mapping[str, Any]) -> str:
 def said(content: str) -> Iterator[str]:
     """The texts of an item's part of a request as they were before they were put into blocks: a line break is one again."""
     for line in content.split("\n"):
-        try:
-            yield from texts_of(json.loads(line) if line.startswith("{") else line)
-        except ValueError:  # a prompt's own words
-            yield line
+        if line.startswith("{"):  # a block's data; all else is the prompt's own
+            yield from texts_of(json.loads(line))
 
 
 def strict_schema(workflow: Workflow) -> dict[str, Any]:

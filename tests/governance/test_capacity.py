@@ -155,7 +155,8 @@ def test_who_can_judge_what_decides_whose_minutes_are_spent_on_what() -> None:
     assert free_for(team.people, {"blog": 60}, "listings") == pytest.approx(60)
     assert free_for(team.people, {"blog": 90}, "listings") == pytest.approx(30)
     assert free_for(team.people, {"listings": 60}, "blog") == pytest.approx(60)
-    assert free_for(team.people, {"listings": 80}, "blog") == 0, "more is held than anybody has: somebody left at noon"
+    assert free_for(team.people, {"listings": 80}, "blog") == pytest.approx(60), "what is held and fits nobody takes no other's"
+    assert free_for(team.people, {"returns": 5}, "blog") == pytest.approx(120), "nobody can judge them any more: somebody left"
     assert free_for(team.people, {}, "returns") == 0
 
 

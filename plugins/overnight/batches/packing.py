@@ -113,7 +113,8 @@ def _content(
         # Where rows that name somebody are withheld, a reviewer may still name somebody in a note.
         by_rule = access.undeclared_names in ("mask", "withhold")
         masker = Masker(hidden, access.patterns, access.order_number, by_rule)
-        said, masks = masker.hide(said), masker.masks
+        own = {name: masker.hide_field(name, value) for name, value in said["item"].items() if hidden.get(name)}
+        said, masks = masker.hide({**said, "item": {**said["item"], **own}}), masker.masks
     return question.prompt.around(prompts.content(said.pop("item"), **said, masked=bool(masks))), masks
 
 

@@ -53,8 +53,8 @@ def unasked(batch: Batch, reason: str) -> str:
     """What is said of a batch that was accepted and cannot be asked for."""
     return (
         f"Batch {batch['key']} ({batch['vendor_batch_id']}) cannot be asked for: {reason}. It was accepted and is billed once. "
-        "Where the key or the address is wrong, its answers stay at the vendor: mend the cause, it is asked again by itself. Where the "
-        "vendor keeps them no more (Gemini two days, Anthropic and OpenAI about a month), they are paid for and lost: "
+        "Where the key or the address is wrong, its answers stay at the vendor: mend the cause, it is asked again by itself. "
+        "Where the vendor keeps them no more (Gemini two days, Anthropic and OpenAI about a month), they are paid for and lost: "
         f"`bin/overnight release {batch['key']} --by NAME --reason WHY` lets its items be bought again."
     )
 

@@ -8,6 +8,7 @@ beside the request, where the row's text is kept, too; it is in no log and no tr
 """
 
 import re
+import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,6 +69,16 @@ class Masker:
         """A text, or whatever holds texts, with placeholders in it."""
         self._taken |= {name for text in texts_of(thing) for name in _TOKEN.findall(text)}  # somebody wrote [NAME_1] themselves
         return _mapped(thing, self._hide)
+
+    def hide_field(self, name: str, value: Any) -> Any:
+        """A declared field's own value, whole, whatever it is made of and however it is written."""
+        if isinstance(value, list | tuple):
+            return [self.hide_field(name, one) for one in value]
+        words = "" if value is None else str(value).strip()
+        if not words:
+            return value
+        kind, whose, _ = (_of_name if _NAME_FIELD.search(name) else _of_value)(name, words)[0]
+        return self._placeholder(Found(0, len(words), kind, whose), words)
 
     def _hide(self, text: str) -> str:
         out, at = [], 0
@@ -226,7 +237,10 @@ _ACCENTS = {
     "a": "aàáâãäåāą", "c": "cçćč", "d": "dďđ", "e": "eèéêëēęě", "i": "iìíîïī", "l": "lł", "n": "nñńň", "o": "oòóôõöøōó",
     "r": "rř", "s": "sśšş", "t": "tťţ", "u": "uùúûüūů", "y": "yýÿ", "z": "zźżž",
 }  # fmt: skip
-_LETTER = {char: f"[{group}]" for group in _ACCENTS.values() for char in group}
+for _char in map(chr, range(0xC0, 0x1F00)):  # the others of Europe and Vietnam, by the letter they are made of
+    if _char.islower() and (_base := unicodedata.normalize("NFD", _char)[0]) in _ACCENTS and _char not in _ACCENTS[_base]:
+        _ACCENTS[_base] += _char
+_LETTER = {char: f"[{group}]" for group in _ACCENTS.values() for char in group} | dict.fromkeys("'’ʼ`´", "['’ʼ`´]")
 _SPELT_OUT = {"ä": "(?:[aä]|ae)", "ö": "(?:[oö]|oe)", "ü": "(?:[uü]|ue)", "ß": "(?:ß|ss)", "æ": "(?:æ|ae)", "ø": "(?:[oø]|oe)"}
 # What the last consonant of a Slavic stem becomes before some endings: Marta → Marcie, Magda → Magdzie, Monika → Monice.
 _SOFT = {
@@ -253,7 +267,7 @@ def _declared(values: Mapping[str, Any]) -> list[tuple[str, str, re.Pattern[str]
 def _of_name(name: str, words: str) -> list[tuple[str, str, re.Pattern[str]]]:
     parts = [part for part in re.split(r"[\s,;]+", words) if part]
     whole = r"[\s,;]+".join(_word(part) for part in parts)
-    made = [("NAME", f"{name} {words}".casefold(), _bounded(whole))]
+    made = [("NAME", f"{name} {words}".casefold(), _bounded(whole, words))]
     before: list[str] = []
     for part in parts:
         plain = part.strip(".")
@@ -261,7 +275,7 @@ def _of_name(name: str, words: str) -> list[tuple[str, str, re.Pattern[str]]]:
             before.append(plain)  # DOS SANTOS: hidden with what it leads to, and left alone elsewhere
         elif len(plain) > 1:
             lead = "".join(rf"(?:{re.escape(word)}\s+)?" for word in before)
-            made.append(("NAME", f"{name} {plain}".casefold(), _bounded(lead + _word(plain))))
+            made.append(("NAME", f"{name} {plain}".casefold(), _bounded(lead + _word(plain), plain)))
             before = []
     return made
 
@@ -271,25 +285,34 @@ def _of_value(name: str, words: str) -> list[tuple[str, str, re.Pattern[str]]]:
     kind = re.sub(r"[^A-Z]", "", name.upper())[:12] or "VALUE"
     digits = re.sub(r"\D", "", words)
     if len(digits) >= 6 and len(digits) >= len(re.sub(r"\W", "", words)) - 2:
-        return [(kind, f"{name} {digits}", _bounded(r"[\s./()-]*".join(digits)))]
+        return [(kind, f"{name} {digits}", _bounded(r"[\s./()-]*".join(digits), digits))]
     lines = [words, *(line for line in re.split(r"[,;\n]+", words) if len(line.strip()) >= 4)]
-    return [(kind, f"{name} {line.strip()}".casefold(), _bounded(_spaced(line.strip()))) for line in lines]
+    return [(kind, f"{name} {line.strip()}".casefold(), _bounded(_spaced(line.strip()), line.strip())) for line in lines]
 
 
 def _spaced(words: str) -> str:
     pieces = re.findall(r"[^\W_]+", words)
-    return r"[\W_]+".join(_letters(piece.lower()) for piece in pieces) if pieces else re.escape(words)
+    return r"[\W_]+".join(_letters(_small(piece)) for piece in pieces) if pieces else re.escape(words)
 
 
-def _bounded(pattern: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![^\W_]){pattern}(?![^\W_])", re.IGNORECASE)
+def _bounded(pattern: str, words: str) -> re.Pattern[str]:
+    """Between the edges of words, in scripts that put room between them."""
+    begin = r"(?<![^\W_])" if _has_words(words[:1]) else ""
+    end = r"(?![^\W_])" if _has_words(words[-1:]) else ""
+    return re.compile(f"{begin}{pattern}{end}", re.IGNORECASE)
+
+
+def _has_words(char: str) -> bool:
+    return not char.isalpha() or unicodedata.name(char, "").startswith(("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "GEORGIAN"))
 
 
 def _word(word: str) -> str:
     """A name's word in every form: genitives (Annas, Anna's), Slavic cases (Kowalskiego, Marcie, Marka), without accents."""
     if "-" in word.strip("-"):
         return "[- ]".join(_word(part) for part in word.split("-") if part)
-    plain = word.lower()  # not casefold: ß stays one letter
+    plain = _small(word)
+    if not _has_words(plain[:1]):
+        return _letters(plain)  # its language bends no names at their end
     stem = plain.rstrip(_VOWELS)
     if len(stem) < _LEAST_STEM:
         inflected = len(stem) > 1 and plain != stem and plain.endswith("a")
@@ -301,6 +324,11 @@ def _word(word: str) -> str:
         begin, last = fleeting.groups()
         return _letters(begin) + f"{_LETTER['e']}?" + _SOFT.get(last, _letters(last)) + _ENDING
     return _letters(stem[:-1]) + _SOFT.get(stem[-1], _letters(stem[-1])) + _ENDING
+
+
+def _small(word: str) -> str:
+    """In small letters: ß stays one letter (casefold would make two of it), and İ becomes one."""
+    return unicodedata.normalize("NFC", word).replace("İ", "i").lower()
 
 
 _PAIRS = {"ae": "(?:ae|ä|æ)", "oe": "(?:oe|ö|ø)", "ue": "(?:ue|ü)", "ss": "(?:ss|ß)"}

@@ -131,7 +131,9 @@ def _judge(workflow: Workflow, row: SourceRow, key: str, keep_back: KeepBack | N
     priority = row.fields.get("priority", "").strip().lower()
     problem = row.problem or (None if key else f"No id: the column {workflow.id_field} is empty.")
     problem = problem or _priority_problem(priority) or _context_problem(context)
-    data: dict[str, Any] = raw
+    # Of a refused row, too, only what the workflow asks for is kept: other columns of a sheet are none of our business.
+    columns = {info.alias or name for name, info in workflow.item.model_fields.items()}
+    data: dict[str, Any] = {name: value for name, value in raw.items() if name in columns}
     if problem is None:
         try:
             given = {name: value for name, value in raw.items() if value.strip()}
