@@ -7,8 +7,9 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from overnight.ledger.nights import Night
 from overnight.ledger.review_tables import exhibits
+from overnight.ledger.reviews import BY_HAND
 from overnight.ledger.rows import Row
-from overnight.ledger.states import NightState
+from overnight.ledger.states import ItemState, NightState
 from overnight.ledger.tables import IN_REVIEW, items, nights
 
 OPEN_DAYS = 7
@@ -17,7 +18,7 @@ OPEN_DAYS = 7
 
 def in_review(conn: Connection, surface: str, now: datetime) -> list[Night]:
     """The nights whose decisions are looked for on this surface: those with an undecided item, and the last days' nights."""
-    undecided = select(items.c.night_id).where(IN_REVIEW)
+    undecided = select(items.c.night_id).where(IN_REVIEW | ((items.c.state == ItemState.FAILED) & (items.c.bucket == BY_HAND)))
     recent = nights.c.exported_at >= now - timedelta(days=OPEN_DAYS)
     query = select(nights).where(
         nights.c.surface == surface, nights.c.state.in_([NightState.EXPORTED, NightState.CLOSED]),

@@ -18,7 +18,7 @@ from overnight.brand import brand
 from overnight.clock import utcnow
 from overnight.finder import UnknownName
 from overnight.governance import policy as policies
-from overnight.ledger import exhibits, migrate, reviews, transitions
+from overnight.ledger import exhibits, migrate, queue, reviews, transitions
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import Night
@@ -128,6 +128,12 @@ def _apply(conn: Connection, decision: Mapping[Any, Any], *, actor: Actor, now: 
     return transitions.move(conn, "item", ids, to, **common, **columns)
 
 
+_NEVER = (
+    "Sent back {most} times, and no draft ever came: it is not asked again. Change its row in the queue (that makes a new one), "
+    "or write the text where it is needed."
+)
+
+
 def _send_back(conn: Connection, ids: list[int], decision: Mapping[Any, Any], common: dict[str, Any]) -> int:
     """Back to the queue with the note; one that went round as often as may be is a person's to write."""
     most = _rounds(decision["workflow"])
@@ -142,10 +148,14 @@ def _send_back(conn: Connection, ids: list[int], decision: Mapping[Any, Any], co
     )
     # One that had failed already has nowhere to move to: it is left to a person where it is.
     failed = [item_id for item_id in spent if item_id not in alone]
+    # Where no draft ever came there is nothing to write a version of: another row is another question.
+    empty = {one["id"] for one in queue.by_ids(conn, failed) if one["output"] is None}
+    queue.say(conn, dict.fromkeys(empty, _NEVER.format(most=most)))
+    failed = [item_id for item_id in failed if item_id not in empty]
     reviews.leave_to_a_person(
         conn, decision["workflow"], failed, note=decision["note"], message=words, actor=common["actor"], now=common["now"]
     )  # fmt: skip
-    if spent and decision["item_id"]:
+    if decision["item_id"] and set(spent) - empty:
         reviews.reopen(conn, decision["id"], common["now"])
     return len(ids)
 

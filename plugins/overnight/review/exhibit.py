@@ -52,12 +52,13 @@ class Entry:
     note: str = ""
     state: str = ItemState.IN_REVIEW
     covered: bool = False
+    by_hand: bool = False  # a person is to write it
     decision: Mapping[Any, Any] | None = None
 
     @property
     def waits(self) -> bool:
         """Whether it waits for a decision of its own."""
-        return self.state in OPEN and not self.covered and self.item_id is not None
+        return (self.state in OPEN or self.by_hand) and not self.covered and self.item_id is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,7 @@ def _entry(
         fields=tuple(fields(row, declared.review if declared else None)),
         asked=showing.clean(showing.lines(row["input"])), checks=showing.clean("\n".join(checks)),
         note=showing.clean(row["note"] or ""), state=row["state"], covered=row["bucket"] == reviews.COVERED,
+        by_hand=row["bucket"] == reviews.BY_HAND,
         decision=decision,
     )  # fmt: skip
 
