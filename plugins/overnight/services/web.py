@@ -171,8 +171,8 @@ def _public(address: str) -> bool:
 def _encoding(stated: str | None) -> str:
     """What a page says it is written in, if that makes text of bytes: Python's codecs know zlib, hex and more, as well."""
     try:
-        return stated if stated and isinstance(b"".decode(stated), str) else "utf-8"
-    except (LookupError, ValueError, AssertionError):
+        return stated if stated and isinstance(b"a".decode(stated), str) else "utf-8"
+    except Exception:  # each codec has errors of its own
         return "utf-8"
 
 
