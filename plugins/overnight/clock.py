@@ -13,6 +13,8 @@ NOW = "now"
 SCHEDULED = "scheduled"
 MIN_RUNWAY = timedelta(hours=1)
 """A night started by hand shortly before its cutoff gets the next day's: a batch needs room to run."""
+GRACE = timedelta(minutes=15)
+"""After the lock, before a night that is not there is missed: Airflow starts ten Dags one after the other."""
 
 
 @dataclass(frozen=True, slots=True)

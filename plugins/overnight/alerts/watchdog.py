@@ -19,7 +19,7 @@ from airflow.sdk import BaseOperator
 from overnight.alerts import channels, notifier
 from overnight.alerts.kinds import NIGHT_DOES_NOT_END
 from overnight.brand import brand
-from overnight.clock import first, utcnow
+from overnight.clock import GRACE, first, utcnow
 from overnight.ledger import alerts, migrate, nights
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.nights import REPLAY
@@ -28,8 +28,6 @@ from overnight.workflow import workflow_if_known
 
 log = logging.getLogger("overnight.watchdog")
 HEARTBEAT_CONN_ID = "overnight_heartbeat"
-GRACE = timedelta(minutes=15)
-"""After the lock, before a night that is not there is missed: Airflow starts ten Dags one after the other."""
 DRAIN_WITHIN = timedelta(minutes=30)
 LATE_BY = timedelta(minutes=5)
 """After the due time, before the watchdog says what the deadline should have said."""

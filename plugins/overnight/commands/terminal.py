@@ -29,9 +29,8 @@ def marked(word: str, rest: str, style: str = "red") -> None:
 
 def ledger() -> Ledger:
     """The ledger, at this package's version; one that is not there is not made: a kill switch in it would stop nothing."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     from overnight.ledger import migrate
+    from overnight.ledger.connect import NoAnswer
     from overnight.ledger.errors import LedgerError
 
     opened = open_unchecked()
@@ -45,7 +44,7 @@ def ledger() -> Ledger:
         migrate.ensure_current(opened)
     except LedgerError as wrong:
         fail(str(wrong))
-    except SQLAlchemyError as down:
+    except NoAnswer as down:
         where = opened.url.render_as_string(hide_password=True)
         fail(f"The ledger at {where} does not answer ({type(down).__name__}). Nothing was read or written.")
     return opened

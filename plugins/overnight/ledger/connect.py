@@ -15,9 +15,12 @@ from urllib.parse import unquote
 from pydantic_core import from_json, to_json
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from overnight.ledger.errors import LedgerError
 
+NoAnswer = SQLAlchemyError
+"""What a ledger raises that cannot be reached; its words hold addresses and statements, and are for logs only."""
 CONN_ID = "overnight_ledger"
 BUSY_TIMEOUT_S = 60
 

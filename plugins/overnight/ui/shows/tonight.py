@@ -8,9 +8,8 @@ from zoneinfo import ZoneInfo
 from pydantic import AwareDatetime
 from sqlalchemy import Connection
 
-from overnight.alerts.watchdog import GRACE
 from overnight.brand import brand
-from overnight.clock import first
+from overnight.clock import GRACE, first
 from overnight.governance import capacity
 from overnight.governance import policy as policies
 from overnight.ledger import alerts, corridor, launches, previews, switches
