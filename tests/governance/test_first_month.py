@@ -15,7 +15,8 @@ from overnight.brand import Brand
 from overnight.cli import app
 from overnight.governance.check import is_over, troubles
 from overnight.governance.policy import DataAccess
-from overnight.ledger import previews, switches
+from overnight.ledger import previews, reviews, switches
+from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger, database_url
 from overnight.queues import intake, preview
 from overnight.queues.source import SourceRow
@@ -23,6 +24,7 @@ from overnight.workflow import workflow, workflow_names
 from tests.conftest import Sandbox
 from tests.support.night import EVENING, Night
 from tests.support.project import Project
+from tests.support.reviewed import NOW, bring_home, draft, entries, shown
 
 
 @pytest.mark.parametrize("written", [870, 14.5, "13:00:00Z"])
@@ -132,3 +134,17 @@ def test_a_line_break_hides_no_order_and_brings_no_row_among_others(body: str, v
     ]
     packed = packing.apart(declared, asked, packing.entries(declared, asked, rows))
     assert [request.item_ids for request in packed] == [[2, 3], [1]]
+
+
+def test_without_its_verb_nothing_that_people_decided_moves_on(sqlite_ledger: Ledger, project: Project) -> None:
+    """An owner who takes `read_decisions` out freezes the agent, on our own page, too; put back, it all goes home."""
+    _, night = shown(sqlite_ledger, "page", [draft(1)])
+    (item,) = entries(sqlite_ledger, night)
+    with sqlite_ledger.write() as conn:
+        row = {"decision": "approve", "reviewer": "ada", "surface": "page"}
+        reviews.decide(conn, night["id"], item["id"], row, actor=Actor("human", "ada"), now=NOW)
+    verbs = ["read_queue", "submit_batch", "read_batch", "validate", "write_staging", "write_review_export", "write_delivery"]
+    project.policy("blog_drafts", lambda policy: policy["action_scope"].update(verbs=verbs))
+    assert bring_home(sqlite_ledger) == {}
+    project.policy("blog_drafts", lambda policy: policy["action_scope"].update(verbs=[*verbs, "read_decisions"]))
+    assert bring_home(sqlite_ledger) == {"approve": 1}

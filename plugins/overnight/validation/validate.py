@@ -46,6 +46,7 @@ class ValidateOperator(BaseOperator):
 def validate(ledger: Ledger, task: NightTask, *, now: datetime) -> dict[str, int]:
     """The work of the operator, without Airflow."""
     task.policy.allow("validate")
+    task.policy.allow("write_staging")
     workflow = task.workflow
     with ledger.read() as conn:
         night = nights.of_run(conn, workflow.name, task.run_id)
