@@ -5,13 +5,14 @@
 
 import re
 
-_NUMBER = r"[\d.,\s]*(?:[eE][+-]?\d+\s*)?%?"
+# Possessive: a text of dashes and figures, tried in every way it can be cut, would take days.
+_NUMBER = r"[\d.,\s]*+(?:[eE][+-]?\d++\s*+)?%?\s*+"
 # A number, an operator, and something that a spreadsheet would run, ask for or look up.
-_RECKONS = rf"[+-]\s?[€$£]?{_NUMBER}\s*(?=[-+*/^&=<>|!(,:;{{}}@'\"])(?=.*(?:[=|@]|[\w'\"]![\w$]|[^\W\d]\w*\s*\())"
+_RECKONS = rf"[+-]\s?[€$£]?{_NUMBER}(?=[-+*/^&=<>|!(,:;{{}}@'\"])(?=.*(?:[=|@]|[\w'\"]![\w$]|[^\W\d]\w*\s*\())"
 _RUNS = re.compile(rf"[=@\t\r]|[+-](?!\s?[€$£]?\d)|{_RECKONS}", re.DOTALL)
 # A call or another sheet right behind an operator: "-20 %! Shop now (ends Sunday)" is none.
 _CALLS = (
-    rf"[+-]\s?{_NUMBER}\s*(?:[-+*/^&]\s*{_NUMBER}\s*)*[-+*/^&|]?\s*"
+    rf"[+-]\s?{_NUMBER}(?:[-+*/^&]\s*+{_NUMBER})*+[-+*/^&|]?\s*+"
     r"(?:[A-Za-z_]\w*\s?\|\s?'|[A-Za-z_][\w.]*\(|'[^']*'![\w$]|[A-Za-z_]\w*![\w$]|=)"
 )
 _MEANT = re.compile(rf"\s*(?:[=@]|[+|-](?=\s*[A-Za-z=@(])|{_CALLS})")

@@ -142,8 +142,12 @@ def block(tag: str, data: Mapping[str, Any]) -> str:
 def said(content: str) -> Iterator[str]:
     """The texts of an item's part of a request as they were before they were put into blocks: a line break is one again."""
     for line in content.split("\n"):
-        if line.startswith("{"):  # a block's data; all else is the prompt's own
+        if not line.startswith("{"):
+            continue  # the prompt's own
+        try:
             yield from texts_of(json.loads(line))
+        except ValueError:  # an example in a brand's own words
+            yield line
 
 
 def strict_schema(workflow: Workflow) -> dict[str, Any]:

@@ -72,7 +72,6 @@ def by_hand(dag_id: str, *, workflow: bool = False, items: int = 0) -> dict[str,
 
 def _cron(expression: str) -> CronTriggerTimetable:
     """Wall clock in the brand's zone. Without a start date and with no grace for the past, a new Dag that is unpaused at eight
-    waits for the next lock. One that ran before catches up with its last lock at once; where that night's cutoff is past or near,
-    its check skips it.
+    waits for the next lock. One that ran before catches up with its last lock at once.
     """
     return CronTriggerTimetable(expression, timezone=brand().timezone, run_immediately=timedelta(0))

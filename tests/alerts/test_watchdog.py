@@ -194,3 +194,13 @@ def test_a_lessons_trial_is_no_night_of_the_morning(sqlite_ledger: Ledger) -> No
     with sqlite_ledger.write() as conn:
         conn.execute(update(nights).values(source="replay"))
     assert message(sqlite_ledger, "", now=EVENING + timedelta(hours=15)).startswith("No night ran.")
+
+
+def test_a_night_that_was_caught_up_takes_the_alert_back_while_it_is_still_at_work(ledger: Ledger) -> None:
+    """Also when it is the next morning, and the evening's own has another date: the alert stayed open for ever."""
+    ran(ledger, LOCK - timedelta(days=1))
+    assert watchdog.watch(ledger, now=LOCK + timedelta(minutes=16)) == 1
+    ran(ledger, LOCK + timedelta(hours=17), state="locked", run="manual__")
+    assert watchdog.watch(ledger, now=LOCK + timedelta(hours=17, minutes=5)) == 0
+    with ledger.read() as conn:
+        assert alerts.open_of_kind(conn, "nothing_ran") == []

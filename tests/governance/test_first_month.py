@@ -1,7 +1,6 @@
 """A first month in production: settings that nobody quotes, Dags that are unpaused late, a policy with a slip, a database elsewhere."""
 
 import json
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from typer.testing import CliRunner
 from overnight.batches import packing, plan
 from overnight.brand import Brand
 from overnight.cli import app
-from overnight.governance.check import is_over, troubles
+from overnight.governance.check import troubles
 from overnight.governance.policy import DataAccess
 from overnight.ledger import previews, reviews, switches
 from overnight.ledger.audit import Actor
@@ -34,14 +33,6 @@ def test_a_time_that_yaml_made_a_number_of_is_refused_with_the_mend(written: Any
     with pytest.raises(ValidationError, match='"14:30"'):
         Brand.model_validate(given)
     assert Brand.model_validate({**given, "review_ends": "14:30"}).review_ends.hour == 14
-
-
-def test_a_night_whose_cutoff_is_near_or_past_is_not_caught_up_with(sqlite_ledger: Ledger) -> None:
-    """A Dag that ran before starts its last night when it is unpaused in the morning: all of it would be carried over."""
-    task = Night(sqlite_ledger, "blog_drafts").task("check")
-    assert is_over(task, EVENING, now=EVENING + timedelta(hours=3)) == ""
-    for hours in (14, 15, 40):
-        assert "the next lock takes it" in is_over(task, EVENING, now=EVENING + timedelta(hours=hours))
 
 
 def test_one_broken_policy_hides_no_other_workflows_preview(

@@ -2,13 +2,17 @@
 
 import json
 import re
+import unicodedata
 from collections import Counter
 from typing import Any
 
 import pytest
 
+from overnight.batches import packing, plan
 from overnight.governance import masking, names
 from overnight.governance.masking import Masker, left, reveal
+from overnight.governance.policy import DataAccess
+from overnight.workflow import workflow
 from tests.support.people_data import PLAIN, Person, people, undeclared
 
 PEOPLE = list(people())
@@ -185,3 +189,21 @@ def test_a_declared_field_goes_whole_whatever_it_is_made_of() -> None:
     number = masker.hide_field("customer_no", 40812345)
     assert str(number).startswith("[")
     assert masking.reveal(f"{number} of [NAME_1]", masker.masks) == "40812345 of İbrahim Kaya"
+
+
+@pytest.mark.parametrize(
+    ("name", "comment"),
+    [("Name", "Fine"), ("Max Name", "Fine"), ("1", "Fine"), ("Anna Smith", "Signed as [NAME_1], zip broke"),
+     (unicodedata.normalize("NFD", "Andrés Ibáñez"), unicodedata.normalize("NFD", "call Andrés")), ("Andrés", unicodedata.normalize("NFD", "call Andrés"))],
+)  # fmt: skip
+def test_what_goes_out_of_a_row_comes_back_letter_by_letter(name: str, comment: str) -> None:
+    """A placeholder is never searched for names itself, and one that the row holds is nobody's of ours."""
+    declared, access = workflow("returns_triage"), DataAccess(fields=("customer_name", "comment"), personal=("customer_name",))
+    item = {"id": 1, "input": {"customer_name": name, "comment": comment}, "context": None, "note": None, "output": None}
+    asked = plan.question(declared, declared.vendor, declared.model)
+    (entry,) = packing.entries(declared, asked, [item], access=access)
+    (sent,) = [json.loads(line) for line in entry.content.split("\n") if line.startswith("{")]
+    assert sent["customer_name"].startswith("[")
+    assert unicodedata.normalize("NFC", "Andrés") not in unicodedata.normalize("NFC", str(sent))
+    assert masking.reveal(sent, entry.masks) == item["input"]
+    assert set(masking.left(masking.reveal(sent, entry.masks))) == set(masking.left(item["input"]))

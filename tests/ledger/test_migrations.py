@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from airflow.sdk import Connection
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -17,7 +18,7 @@ from overnight.ledger import (
     review_tables,  # noqa: F401
     verify,
 )
-from overnight.ledger.connect import Ledger, _as_sqlalchemy
+from overnight.ledger.connect import Ledger, ledger_url
 from overnight.ledger.errors import LedgerError, WrongVersion
 from overnight.ledger.tables import metadata
 from tests.conftest import Sandbox
@@ -100,10 +101,10 @@ def test_an_empty_postgresql_ledger_is_not_migrated_behind_anybodys_back(postgre
 )
 def test_an_airflow_connection_becomes_a_database_url(uri: str, url: str) -> None:
     """The connection `overnight_ledger` may be of Airflow's own postgres or sqlite type."""
-    assert _as_sqlalchemy(uri) == url
+    assert ledger_url(Connection(uri=uri)) == url
 
 
 def test_a_connection_of_another_kind_is_refused_in_words() -> None:
     """MySQL is not what we test, so it is not what we run on."""
     with pytest.raises(LedgerError, match="'mysql' database. The ledger runs on postgres or sqlite"):
-        _as_sqlalchemy("mysql://h/db")
+        ledger_url(Connection(uri="mysql://h/db"))

@@ -254,7 +254,7 @@ def test_amazons_own_pages_are_refused_in_the_queue(url: str, allowed: bool) -> 
             Competitor.model_validate(row)
 
 
-@pytest.mark.parametrize("charset", ["hex", "zlib", "rot13", "nonsense", "undefined"])
+@pytest.mark.parametrize("charset", ["hex", "zlib", "rot13", "nonsense", "undefined", "punycode", "idna"])
 def test_a_page_that_names_no_charset_of_texts_is_read_all_the_same(site: type[Site], charset: str) -> None:
     """Python knows codecs that make no text of bytes: one page stopped the scan of all competitors, every night."""
     site.kind = f"text/html; charset={charset}"

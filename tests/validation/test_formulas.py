@@ -43,3 +43,12 @@ def test_a_dash_before_no_call_fails_no_answer_and_is_escaped_all_the_same(text:
     """In a file it costs one apostrophe; an answer would have been paid for twice."""
     assert formulas.escaped(text) == f"'{text}"
     assert not rules.formula(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["+1" + " - 1" * 2_000 + " x", "- " * 5_000 + "x", "+1e" + "1" * 5_000 + "x", "+" + " 1" * 5_000]
+)
+def test_a_text_of_dashes_and_figures_is_judged_at_once(text: str) -> None:
+    """Cut in every possible way it would take days, and hold the task that judges it."""
+    assert rules.formula(text) == ""
+    formulas.escaped(text)

@@ -20,7 +20,8 @@ def ad(text: str, **item: Any) -> Severity | None:
 @pytest.mark.parametrize(
     "text",
     ["Half off this week.", "Twenty percent off.", "Buy one, get one free.", "Free shipping on every jacket.", "Free returns.", "Two for one.",
-     "Reduced: our rain jackets.", "The winter sale is on now.", "Zum halben Preis.", "Versandkostenfrei.", "Kauf 2, zahl 1", "Free gift inside."],
+     "Reduced: our rain jackets.", "The winter sale is on now.", "Zum halben Preis.", "Versandkostenfrei.", "Kauf 2, zahl 1", "Free gift inside.",
+     "2-for-1 today", "2for1", "BOGOF", "Sixty-five percent off."],
 )  # fmt: skip
 def test_an_offer_in_words_that_nobody_made_fails(text: str) -> None:
     """No figure stands in it: it would have gone out with one yes for all."""
@@ -32,7 +33,9 @@ def test_an_offer_in_words_that_nobody_made_fails(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "offer"),
     [("Half off this week.", "Half price on all jackets"), ("Twenty percent off.", "20% off"), ("Now free delivery.", "Free shipping"),
-     ("Two for one.", "3 for 2 on jackets"), ("Versandkostenfrei.", "free delivery over 0 EUR")],
+     ("Two for one.", "3 for 2 on jackets"), ("Versandkostenfrei.", "free delivery over 0 EUR"), ("The Winter Sale is on: 20 % off", "Winter Sale, 20 % off"),
+     ("Our sale ends on 6 December", "Sale ends Sunday, 2026-12-06"), ("Free shipping over €50", "Shipping is free over €50"),
+     ("Free delivery", "No shipping costs"), ("thirty-five percent off", "35 % off")],
 )  # fmt: skip
 def test_an_offer_that_was_made_may_be_said_in_other_words(text: str, offer: str) -> None:
     """Which of its kind it is, a person still reads: it escalates as every offer does."""
@@ -59,11 +62,12 @@ def test_a_price_keeps_its_currency() -> None:
 @pytest.mark.parametrize(
     ("text", "fails"),
     [("bis 6.12.", False), ("bis 06.12.2026", False), ("bis 07.12.2026", True), ("3.000 mm", False), ("3000 mm", False), ("3.500 mm", True),
-     ("IPX4", False), ("IPX8", True), ("IP-X4 and UPF50", True)],
+     ("IPX4", False), ("IPX8", True), ("IP-X4 and UPF50", True), ("UPF50 and ISO9001", True), ("3-in-1", False), ("IPX4. Rated 4.8. Go", False),
+     ("Top-3 and pre-3", False), ("tent for 3.\n4. Fine", False)],
 )  # fmt: skip
 def test_figures_are_read_as_germans_and_engineers_write_them(text: str, fails: bool) -> None:
     """A day by its number, a thousand by its point, a rating with its letters."""
-    item = {"offer_ends": "2026-12-06", "facts": ["3000 mm", "IPX4"], "offer": "20% off"}
+    item = {"offer_ends": "2026-12-06", "facts": ["3000 mm", "IPX 4", "3 in 1", "4.8 stars", "4 people"], "offer": "20% off"}
     assert (ad(text, **item) is FAIL) is fails
 
 
@@ -115,7 +119,7 @@ def test_a_parents_title_names_none_of_its_childrens_values(attribute: str, name
 
 @pytest.mark.parametrize(
     ("address", "fails"),
-    [("bit.ly/x1", True), ("www.evil.example", True), ("fernweh-shop.evil/hh", True), ("fernweh.example/sole", False), ("www.fernweh.example", False),
+    [("bit.ly/x1", True), ("www.evil.example", True), ("fernweh-shop.xyz/hh", True), ("See evil.com", True), ("evil.co.uk", True), ("www.fernweh.example.", False), ("Node.js/React", False), ("done.It is", False), ("fernweh.example/sole", False), ("www.fernweh.example", False),
      ("24/7", False), ("size 36/38", False), ("and/or", False)],
 )  # fmt: skip
 def test_an_address_without_its_https_is_one_all_the_same(address: str, fails: bool) -> None:
@@ -181,7 +185,7 @@ def test_a_digest_may_say_in_per_cent_what_was_computed() -> None:
     "text",
     ["the strap snapped and I fell and broke my wrist", "my son broke his arm", "the glass shattered in my hand", "a magnet came loose",
      "my baby put it in his mouth", "I had to go to A&E", "I got food poisoning", "the battery swelled", "it leaked acid on my skin",
-     "my daughter was cut by the edge", "Kurzschluss!", "es hat gebrannt", "Brandgefahr"],
+     "my daughter was cut by the edge", "Kurzschluss!", "es hat gebrannt", "Brandgefahr", "he fell and hit his head"],
 )  # fmt: skip
 def test_injuries_do_not_wait_for_the_morning(text: str) -> None:
     """Matched in code, before any model (domain 7.7)."""
@@ -189,7 +193,21 @@ def test_injuries_do_not_wait_for_the_morning(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["I fell in love with it", "it broke after a week", "my arm fits well", "prices were cut by half", "acid green"]
+    "text",
+    [
+        "They fell apart after two weeks",
+        "it fell to pieces",
+        "The doll broke her arm",
+        "broke a rib of the umbrella",
+        "The dress was cut on the small side",
+        "non-poisonous paint",
+        "My dog carries it in his mouth",
+        "I fell in love with it",
+        "it broke after a week",
+        "my arm fits well",
+        "prices were cut by half",
+        "acid green",
+    ],
 )
 def test_harmless_falls_and_breaks_are_none(text: str) -> None:
     """A list that cries wolf is not read."""

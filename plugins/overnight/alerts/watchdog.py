@@ -85,13 +85,16 @@ def _missing(ledger: Ledger, usual: dict[str, datetime], at_work: Set[str], now:
     """
     zone = ZoneInfo(brand().timezone)
     with ledger.read() as conn:
-        said = alerts.open_keys(conn, "nothing_ran:")
-    for key in said:
-        if key.split(":")[1] not in usual:
-            notifier.recovered(ledger, key, "The workflow rests: nothing is expected of it now.", now=now)
+        said = alerts.open_of_kind(conn, "nothing_ran")
+    for row in said:
+        opened_at = usual.get(row["workflow"])
+        if opened_at is None:
+            notifier.recovered(ledger, row["dedupe_key"], "The workflow rests: nothing is expected of it now.", now=now)
+        elif opened_at > row["raised_at"]:  # that evening's, by hand, or a later one's
+            notifier.recovered(ledger, row["dedupe_key"], "A night was opened since.", now=now)
     for name, opened_at in sorted(usual.items()):
         declared = workflow_if_known(name)
-        if declared is None or name in at_work:
+        if declared is None:
             continue
         locked_at = first(declared.times.lock, zone, now - timedelta(days=1))
         date = locked_at.astimezone(zone).date().isoformat()
@@ -102,7 +105,7 @@ def _missing(ledger: Ledger, usual: dict[str, datetime], at_work: Set[str], now:
         with ledger.read() as conn:
             # What an older night still says, at every look, is no word of this one.
             told = [row for row in alerts.raised_since(conn, name, locked_at) if row["kind"] in NIGHT_DOES_NOT_END]
-        if now < locked_at + GRACE or any(row["dedupe_key"] != key for row in told):
+        if now < locked_at + GRACE or name in at_work or any(row["dedupe_key"] != key for row in told):
             continue  # not yet; or its run said itself what is wrong
         notifier.raise_alert(
             ledger, key, "nothing_ran", name,

@@ -113,8 +113,11 @@ def _content(
         # Where rows that name somebody are withheld, a reviewer may still name somebody in a note.
         by_rule = access.undeclared_names in ("mask", "withhold")
         masker = Masker(hidden, access.patterns, access.order_number, by_rule)
-        own = {name: masker.hide_field(name, value) for name, value in said["item"].items() if hidden.get(name)}
-        said, masks = masker.hide({**said, "item": {**said["item"], **own}}), masker.masks
+        own = {name: value for name, value in said["item"].items() if hidden.get(name)}
+        rest = masker.hide({**said, "item": {name: value for name, value in said["item"].items() if name not in own}})
+        # Last, and never looked through again: a placeholder in a placeholder comes back as none.
+        whole = {name: masker.hide_field(name, value) for name, value in own.items()}
+        said, masks = {**rest, "item": {**rest["item"], **whole}}, masker.masks
     return question.prompt.around(prompts.content(said.pop("item"), **said, masked=bool(masks))), masks
 
 

@@ -18,13 +18,17 @@ def retention(now: Now = False, by: ByName = "") -> None:
     from overnight.brand import brand
     from overnight.governance import retention as removing
     from overnight.ledger.audit import Actor
+    from overnight.ledger.errors import LedgerError
 
     wanted = brand().retention
     if now and not by:
         fail("Who removes it? Add --by NAME. Nothing was removed.")
-    found = removing.apply(ledger(), wanted, actor=Actor("human", by), now=utcnow()) if now else removing.due(
-        ledger(), wanted, now=utcnow()
-    )  # fmt: skip
+    try:
+        found = removing.apply(ledger(), wanted, actor=Actor("human", by), now=utcnow()) if now else removing.due(
+            ledger(), wanted, now=utcnow()
+        )  # fmt: skip
+    except LedgerError as trouble:
+        fail(f"{trouble} What else is due was removed.")
     said = "removed" if now else "due to be removed"
     out.print(
         f"{said}: {found.raw_files} raw files, the texts of {found.items} items, {found.audit_rows} audit rows of "

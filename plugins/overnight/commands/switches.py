@@ -44,7 +44,7 @@ def _scope(workflow: str, vendor: str, prompt: str) -> str:
 
     if sum(map(bool, (workflow != switches.ALL, vendor, prompt))) > 1:
         fail("Name one thing to stop: a workflow, --vendor or --prompt. Nothing was changed.")
-    if workflow != switches.ALL and workflow not in workflow_names():
+    if workflow != switches.ALL and switches.owner(workflow) not in workflow_names():
         fail(f"{workflow!r} is no workflow; there are {', '.join(workflow_names())}. Nothing was changed.")
     vendors = finder.names("overnight.batches.vendors")
     if vendor and vendor not in vendors:

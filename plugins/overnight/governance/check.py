@@ -9,10 +9,9 @@ import logging
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowNotFoundException
 from sqlalchemy import Connection
 
 from overnight import prompts
@@ -20,7 +19,7 @@ from overnight.batches import clients, cost
 from overnight.batches.errors import MaybeAccepted, TryLater, VendorError
 from overnight.batches.vendor import vendor_class
 from overnight.brand import brand
-from overnight.clock import MIN_RUNWAY, NOW, SCHEDULED, clock, utcnow
+from overnight.clock import NOW, SCHEDULED, clock, utcnow
 from overnight.governance import approval, capacity, killswitch, lane, launch
 from overnight.governance.launch import State
 from overnight.ledger import migrate, nights, postures
@@ -55,24 +54,9 @@ class CheckOperator(BaseOperator):
         test_items = int(params.get("launch_test") or 0)
         task = open_task(self.workflow, context)
         base = getattr(run, "logical_date", None) or run.run_after
-        if str(getattr(run, "run_type", "")) == "scheduled" and (over := is_over(task, base, now=utcnow())):
-            raise AirflowSkipException(over)
         night = check(open_ledger(), task, base=base, start=start, now=utcnow(), test_items=test_items)
         self.log.info("night %s of %s is open", night["night"], self.workflow)
         return str(night["night"])
-
-
-def is_over(task: NightTask, base: datetime, *, now: datetime) -> str:
-    """Why a scheduled night is not caught up with any more, or nothing: a Dag that is unpaused in the morning would otherwise run
-    last evening's, whose cutoff has passed."""
-    times = clock(task.workflow.times, brand().timezone, base, SCHEDULED)
-    if now + MIN_RUNWAY <= times.cutoff_at:
-        return ""
-    cutoff = times.cutoff_at.astimezone(ZoneInfo(brand().timezone))
-    return (
-        f"The night of {times.night} is over: its cutoff was or is at {cutoff:%H:%M}. "
-        "Nothing was locked, and the queue is as people left it: the next lock takes it."
-    )
 
 
 def check(ledger: Ledger, task: NightTask, *, base: datetime, start: str, now: datetime, test_items: int = 0) -> Night:

@@ -77,6 +77,7 @@ class Masker:
         words = "" if value is None else str(value).strip()
         if not words:
             return value
+        self._taken |= set(_TOKEN.findall(words))
         kind, whose, _ = (_of_name if _NAME_FIELD.search(name) else _of_value)(name, words)[0]
         return self._placeholder(Found(0, len(words), kind, whose), words)
 
@@ -334,10 +335,13 @@ def _small(word: str) -> str:
 _PAIRS = {"ae": "(?:ae|ä|æ)", "oe": "(?:oe|ö|ø)", "ue": "(?:ue|ü)", "ss": "(?:ss|ß)"}
 
 
+_MARKS = "[\u0300-\u036f]*"  # an accent may stand behind its letter as a character of its own
+
+
 def _letters(word: str) -> str:
     """A pattern for a word in any spelling: accents or none, ü or ue, ß or ss."""
     pieces = re.findall("ae|oe|ue|ss|.", word, re.DOTALL)
-    return "".join(_PAIRS.get(piece) or _letter(piece) for piece in pieces)
+    return "".join((_PAIRS.get(piece) or _letter(piece)) + _MARKS for piece in pieces)
 
 
 def _letter(char: str) -> str:

@@ -72,11 +72,11 @@ def due(ledger: Ledger, wanted: Retention, *, now: datetime) -> Removed:
 
 def apply(ledger: Ledger, wanted: Retention, *, actor: Actor, now: datetime) -> Removed:
     """Remove what is due; safe to call again, and after a kill."""
-    files = _raw(ledger, now=now)
     items, nights = _texts(ledger, _before(wanted.texts_days, now), actor=actor, now=now)
     with ledger.read() as conn:
         days = _chains(conn, wanted, now)
     rows = sum(_archive_day(ledger, workflow, day, actor=actor, now=now) for workflow, day in days)
+    files = _raw(ledger, now=now)  # last: where their folder is not there, all else is done
     return Removed(files, items, nights, len(days), rows)
 
 

@@ -72,6 +72,12 @@ def open_keys(conn: Connection, prefix: str) -> list[str]:
     return list(conn.execute(query.where(alerts.c.recovered_at.is_(None)).order_by(alerts.c.id)).scalars())
 
 
+def open_of_kind(conn: Connection, kind: str) -> list[Row]:
+    """The troubles of a kind that are not over, oldest first."""
+    query = select(alerts).where(alerts.c.kind == kind, alerts.c.recovered_at.is_(None))
+    return list(conn.execute(query.order_by(alerts.c.id)).mappings())
+
+
 def to_send(conn: Connection, *, since: datetime, stale: datetime) -> list[tuple[Row, str]]:
     """Alerts, and recoveries of them, that no channel took yet, the least tried first: (alert, "raised" or "recovered").
 

@@ -85,6 +85,15 @@ def _connection_url() -> str | None:
         conn = BaseHook.get_connection(CONN_ID)
     except AirflowNotFoundException:
         return None
+    return ledger_url(conn)
+
+
+def ledger_url(conn: Any) -> str:
+    """The URL of the ledger that an Airflow connection names.
+
+    Raises:
+        LedgerError: it names a database that the ledger does not run on.
+    """
     url = database_url(conn)
     if not url.startswith(("postgresql", "sqlite")):
         raise LedgerError(

@@ -40,7 +40,7 @@ def owner(workflow: str) -> str:
 def scopes(workflow: str, *, vendor: str = "", prompt: str = "") -> tuple[str, ...]:
     """Every switch that stops this work."""
     named = [of_vendor(vendor)] if vendor else []
-    return (ALL, owner(workflow), *named, *([of_prompt(prompt)] if prompt else []))
+    return (ALL, *dict.fromkeys((workflow, owner(workflow))), *named, *([of_prompt(prompt)] if prompt else []))
 
 
 def throw(

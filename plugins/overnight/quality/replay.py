@@ -29,7 +29,7 @@ from overnight.clock import NOW, clock, utcnow
 from overnight.governance import killswitch
 from overnight.ledger import answers, batches, chains, findings, lessons, nights, overview, queue, switches, transitions
 from overnight.ledger.connect import Ledger
-from overnight.ledger.states import AnswerState, ItemState, NightState
+from overnight.ledger.states import AnswerState, BatchState, ItemState, NightState
 from overnight.tasks import NightTask, make_task
 from overnight.validation.validate import validate
 
@@ -182,7 +182,8 @@ async def _look(watch: Watch) -> None:
             if utcnow() >= watch.until:
                 await asyncio.to_thread(watch.job.cut, now=utcnow)
                 return
-            if await asyncio.to_thread(stops.engaged, watch.job.ledger, batch):
+            # What is cancelled already is only waited for.
+            if batch["state"] == BatchState.SUBMITTED and await asyncio.to_thread(stops.engaged, watch.job.ledger, batch):
                 await asyncio.to_thread(stops.stop, watch.job, now=utcnow)
                 return
             await asyncio.sleep(waits().poll)

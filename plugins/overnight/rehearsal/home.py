@@ -92,7 +92,8 @@ def adopt() -> None:
     if "AIRFLOW_HOME" not in os.environ:
         os.environ.update(default().environment())
     # A connection may be kept in Airflow's own database, which the Task SDK asks only in a server's process.
-    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    if not os.environ.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "sqlite:").startswith("sqlite:"):
+        os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
     # The command line needs no more of Airflow than its connections.
     os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
 

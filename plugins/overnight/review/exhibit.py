@@ -53,6 +53,7 @@ class Entry:
     state: str = ItemState.IN_REVIEW
     covered: bool = False
     by_hand: bool = False  # a person is to write it
+    left: str = ""  # why it stays where it is, though it was sent back
     decision: Mapping[Any, Any] | None = None
 
     @property
@@ -146,7 +147,8 @@ def _entry(
         fields=tuple(fields(row, declared.review if declared else None)),
         asked=showing.clean(showing.lines(row["input"])), checks=showing.clean("\n".join(checks)),
         note=showing.clean(row["note"] or ""), state=row["state"], covered=row["bucket"] == reviews.COVERED,
-        by_hand=row["bucket"] == reviews.BY_HAND,
+        by_hand=failed and row["bucket"] == reviews.BY_HAND,
+        left=showing.clean(row["message"] or "") if failed and decision is not None and decision["collected_at"] else "",
         decision=decision,
     )  # fmt: skip
 

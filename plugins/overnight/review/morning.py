@@ -284,6 +284,8 @@ class Morning:
 
     def _state_of(self, entry: Entry, mark: Mark, *, final: bool) -> str:
         night = self.nights[mark.night_id]
+        if entry.decision is not None and entry.decision["decision"] == "rework" and entry.left:
+            return entry.left
         if entry.decision is not None:
             words = f"{_done(entry.decision, night)}."
             return words[0].upper() + words[1:]

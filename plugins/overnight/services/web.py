@@ -3,6 +3,7 @@
 What comes back is data. Airflow connection `overnight_web` (optional): `proxy`, `user_agent`, `per_second` in its extra.
 """
 
+import codecs
 import ipaddress
 import socket
 import time
@@ -171,7 +172,8 @@ def _public(address: str) -> bool:
 def _encoding(stated: str | None) -> str:
     """What a page says it is written in, if that makes text of bytes: Python's codecs know zlib, hex and more, as well."""
     try:
-        return stated if stated and isinstance(b"a".decode(stated), str) else "utf-8"
+        slow = stated is not None and codecs.lookup(stated).name in ("punycode", "idna")
+        return stated if stated and not slow and "a".encode(stated).decode(stated) == "a" else "utf-8"
     except Exception:  # each codec has errors of its own
         return "utf-8"
 

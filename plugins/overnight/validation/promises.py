@@ -17,8 +17,13 @@ _NAMED_DAY = re.compile(
     rf"\b(?P<d1>\d{{1,2}})(?:st|nd|rd|th|\.)? (?:of )?(?P<m1>{_MONTH})(?!\w)"
     rf"|(?<!\w)(?P<m2>{_MONTH}) (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?(?!\w)(?! ?(?:km|kg|miles|people|times|%|€))"
 )
-# 6.12. and 06.12.2026 are days; 6.12 is a figure.
-_NUMBERED_DAY = re.compile(r"(?<![\d.])(?P<day>\d{1,2})\.\s?(?P<month>\d{1,2})\.(?:\s?(?:\d{4}|\d\d)(?![\d.]))?(?!\d)")
+# 06.12.2026 is a day, and so is 6.12. behind a word that leads to one: "4.8." ends a sentence.
+_LEADS = "|".join(rf"(?<=\b{word} )" for word in ("bis", "ab", "vom", "am", "zum", "until", "by", "from"))
+_NUMBERED_DAY = re.compile(
+    rf"(?:{_LEADS}|(?<![\d.€$£-])(?=[\d.]+[ \u00a0]?\d{{4}}(?!\d)))"
+    r"(?P<day>\d{1,2})\.[ \u00a0]?(?P<month>\d{1,2})\.(?:[ \u00a0]?(?:\d{4}|\d\d)(?![\d.]))?(?!\d)",
+    re.IGNORECASE,
+)
 _CODE = re.compile(r"\b(?:[Cc]ode|CODE|[Cc]oupon|[Vv]oucher)[:\s\"'“‘»]+([A-Z][A-Z0-9-]{3,})\b")
 _SUM = r"\d+(?:[.,]\d+)*"
 _CURRENCIES = {
@@ -27,13 +32,15 @@ _CURRENCIES = {
 }  # fmt: skip
 _SIGNS = {sign: name for name, signs in _CURRENCIES.items() for sign in signs}
 _CURRENCY = r"(?:[€$£]|(?:EUR|USD|GBP|CHF|euros?|dollars?|pounds?|francs?|franken)\b|,-)"
+_UNITS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9}
+_TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
 _NUMBERS = {
-    "five": 5, "ten": 10, "fifteen": 15, "twenty": 20, "twenty-five": 25, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60,
-    "seventy": 70, "seventy-five": 75, "eighty": 80, "ninety": 90, "fünf": 5, "zehn": 10, "fünfzehn": 15, "zwanzig": 20,
+    **_UNITS, **_TENS, "ten": 10, "twelve": 12, "fifteen": 15, "fünf": 5, "zehn": 10, "fünfzehn": 15, "zwanzig": 20,
     "fünfundzwanzig": 25, "dreißig": 30, "vierzig": 40, "fünfzig": 50, "sechzig": 60, "siebzig": 70, "achtzig": 80, "neunzig": 90,
+    **{f"{ten} {unit}": _TENS[ten] + _UNITS[unit] for ten in _TENS for unit in _UNITS},
 }  # fmt: skip
-_WORDS = "|".join(sorted(_NUMBERS, key=len, reverse=True))
-_SPOKEN = re.compile(rf"\b({_WORDS})(?=[- ]?(?:%|per ?cent\b|prozent\b))", re.IGNORECASE)
+_WORDS = "|".join(word.replace(" ", "[- ]") for word in sorted(_NUMBERS, key=len, reverse=True))
+_SPOKEN = re.compile(rf"(?<![\w-])({_WORDS})(?=[- ]?(?:%|per ?cent\b|prozent\b))", re.IGNORECASE)
 _AMOUNT = re.compile(
     rf"(?<![\w.])(?:(?P<from>{_SUM})\s?%?\s?(?:-|–|to|bis)\s?)?(?P<of>{_SUM})\s?(?:%|per ?cent\b|prozent\b)"
     rf"|(?P<before>[€$£]|\b(?:EUR|USD|GBP|CHF))\s?(?P<sum>{_SUM})"
@@ -52,7 +59,7 @@ def strange(text: str, given: str) -> Iterator[tuple[str, str]]:
             not {f"{number} money"} & there and (unit != "money" or not any(one.startswith(f"{number} ") for one in there))
         ):
             yield "An offer", amount.replace(" money", " (money)")
-    for what in sorted(offers(text) - offers(given)):
+    for what in sorted(offers(text) - {hit.term for hit in lexicon.hits("offers", given, every=True)}):
         yield "An offer", what
     for day, month in sorted(days(text) - days(given)):
         yield "A day", f"{day} {month_name[month]}"
@@ -65,7 +72,7 @@ def amounts(text: str) -> set[str]:
     both ends of a range; plain figures are none.
     """
     found: set[str] = set()
-    text = _SPOKEN.sub(lambda match: str(_NUMBERS[match[1].lower()]), text)
+    text = _SPOKEN.sub(lambda match: str(_NUMBERS[match[1].lower().replace("-", " ")]), text)
     for match in _AMOUNT.finditer(rules.URL.sub(" ", text)):
         kind = "%" if match["of"] else _SIGNS.get((match["before"] or match["behind"]).lower(), "money")
         found |= {
@@ -76,7 +83,7 @@ def amounts(text: str) -> set[str]:
 
 def offers(text: str) -> set[str]:
     """The offers that a text makes in words (lexicons/offers.yaml): half the price, free delivery, a sale."""
-    return {hit.term for hit in lexicon.hits("offers", text, every=True)}
+    return {hit.term for hit in lexicon.hits("offers", text, every=True) if hit.group != "given"}
 
 
 def days(text: str) -> set[tuple[int, int]]:

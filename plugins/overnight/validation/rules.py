@@ -100,13 +100,19 @@ def value(found: str) -> str:
 
 
 _FIGURE = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*")
-_MARK = re.compile(r"\b[A-Z]{2,5}-?\d{1,4}[A-Z]?\b")
+_MARK = re.compile(r"\b(?!(?:EUR|USD|GBP|CHF)\d)[A-Z]{2,5}-?\d{1,4}[A-Z]?\b")
+_MARK_GIVEN = re.compile(r"\b[A-Za-z]{2,5}[ -]?\d{1,4}[A-Za-z]?\b")
 _THOUSANDS = re.compile(r"(?<![\w.,])\d{1,3}(?:\.\d{3})+(?![\d.])")
 
 
 def marks(text: str) -> set[str]:
     """Figures that letters are a part of: IPX8, UPF50, EN-13. A rating that nobody gave is as invented as a number."""
-    return {match.group(0).replace("-", "") for match in _MARK.finditer(URL.sub(" ", text).upper())}
+    return {match.group(0).replace("-", "") for match in _MARK.finditer(URL.sub(" ", text))}
+
+
+def given_marks(text: str) -> set[str]:
+    """What bears such marks out, however it is written: IPX 8, upf50."""
+    return {re.sub(r"[ -]", "", match.group(0)).upper() for match in _MARK_GIVEN.finditer(URL.sub(" ", text))}
 
 
 def thousands(text: str, given: Set[str]) -> str:

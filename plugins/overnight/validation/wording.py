@@ -58,7 +58,7 @@ def figures(
 ) -> Iterator[Finding]:
     """A figure that nothing given bears out may be invented."""
     said = " ".join(known)
-    given, marks, days = rules.figures(said), rules.marks(said), promises.days(said)
+    given, marks, days = rules.figures(said), rules.given_marks(said), promises.days(said)
     for field, text in texts.items():
         read = promises.without_days(rules.thousands(plain(text), given), days)
         for number in sorted((rules.figures(read) - given) | (rules.marks(read) - marks)):

@@ -219,6 +219,7 @@ def facts(item: Listing, answer: ListingCopy) -> Iterator[Finding]:
     )
 
 
+_SHORT_SIZE = 3
 _OF_A_CHILD = ("size", "colour", "color", "größe", "farbe")
 
 
@@ -230,10 +231,11 @@ def variation(item: Listing, answer: ListingCopy) -> Iterator[Finding]:
         name, _, values = part.partition(":")
         if name.strip().casefold() not in _OF_A_CHILD:
             continue
-        for value in re.split(r"[,;/]", values):
-            # In the same case: an M, S or L is a size, and "s" is none.
-            if value.strip() and re.search(rf"(?<![\w'’]){re.escape(value.strip())}(?![\w'’])", answer.item_name):
-                said = f"{name.strip().casefold()}: {value.strip()}"
+        for value in map(str.strip, re.split(r"(?<!\d)[,;/]|[,;/](?!\d)", values)):
+            # An M, S or L is a size, and "s" is none; a colour is one in any case.
+            flags = re.NOFLAG if len(value) <= _SHORT_SIZE else re.IGNORECASE
+            if value and re.search(rf"(?<![\w'’]){re.escape(value)}(?![\w'’])", answer.item_name, flags):
+                said = f"{name.strip().casefold()}: {value}"
                 yield Finding("variation", Severity.FAIL, "A parent's title names what only a child has.", "item_name", said)
 
 

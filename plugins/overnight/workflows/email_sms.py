@@ -46,8 +46,12 @@ _EMAIL_TAGS = [
 ]
 
 
-_BARE = re.compile(r"(?<![\w@./-])(?:(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}/\S*|www\.[\w.-]+)")
-"""An address without its https://."""
+_SURE = "com|net|org|info|biz|shop|store|online|site|xyz|app|io|ly|example|co\\.uk|de"
+_WITH_A_PATH = f"{_SURE}|co|uk|eu|us|fr|it|es|nl|pl|ch|at|me|link|click|top|cc|gg|to"
+_BARE = re.compile(
+    rf"(?<![\w@./-])(?:(?:[a-z0-9-]+\.)+(?:(?:{_WITH_A_PATH})/\S*|(?:{_SURE})(?![\w./-]*\w))|www\.[\w.-]+)", re.IGNORECASE
+)
+"""An address without its https://; without a path behind it only where its end is no word ("done.It is" is none)."""
 
 
 class Campaign(QueueRow):
@@ -217,7 +221,7 @@ def links(item: Campaign, answer: Message) -> Iterator[Finding]:
             if host != own and not host.endswith(f".{own}"):
                 yield Finding("links", Severity.FAIL, "An address that is not the brand's.", field, url)
         for bare in _BARE.findall(rules.URL.sub(" ", text)) if field in ("sms_text", "plaintext") else ():
-            host = bare.partition("/")[0].casefold().removeprefix("www.")
+            host = bare.partition("/")[0].casefold().rstrip(".-").removeprefix("www.")
             if host != own and not host.endswith(f".{own}"):  # phones make a link of it
                 yield Finding("links", Severity.FAIL, "An address that is not the brand's.", field, bare)
     place = answer.sms_text if item.channel == "sms" else unescape(answer.body_html)

@@ -15,8 +15,8 @@ from overnight.workflows._fields import QueueRow, Texts, Whole
 
 _HARD_CODED = re.compile(
     r"[$€£]\s?\d|\d\s?[$€£]|\d+(?:[.,]\d+)?\s?(?:USD|EUR|GBP|euros?|dollars?|pounds sterling)\b|\bin stock\b|\bout of stock\b"
-    r"|\bonly \d+ left\b|\bfree (?:\w+ )?(?:shipping|delivery|returns?|postage)\b"
-    r"|\b(?:ships?|delivered|delivery) (?:in|within) \w+ (?:hours?|(?:working |business )?days?|weeks?)\b"
+    r"|\bonly \d+ left\b|(?<![\w-])free (?!to )(?:\w+ )?(?:shipping|delivery|returns?|postage)\b"
+    r"|\b(?:ships?|delivered|delivery) (?:in|within) (?:\d|\w+ (?:hours?|(?:working |business )?days?|weeks?)\b)"
     r"|\bon sale\b|\bhalf (?:the )?price\b|\bhalf[- ]off\b"
     r"|\b(?:nicht )?auf lager\b|\bversandkostenfrei\w*|\b(?:kostenlos|gratis)\w* (?:versand|lieferung|rücksendung)"
     r"|\bim angebot\b|\blieferbar (?:in|innerhalb)\b",

@@ -12,7 +12,7 @@ from overnight.review import showing, table
 from overnight.review.exhibit import Entry, Exhibit, shown_hash
 from overnight.review.reasons import REASONS
 from overnight.review.surface import Mark, Shown, Surface, SurfaceBroken, Told
-from overnight.review.verdict import Written
+from overnight.review.verdict import Written, word
 from overnight.services import notion
 from overnight.services.notion import Notion, plain, runs
 from overnight.services.settings import Ambiguous, ServiceError
@@ -118,7 +118,8 @@ class NotionSurface(Surface):
         if written.touched and entry is not None and entry.decision is None:
             body = _Body(exhibit, client.blocks(page["id"]))
             found = body.found(entry)
-            written = replace(written, edits=found.edits, checklist=found.ticked, trouble=found.trouble)
+            unclear = "" if word(written.decision) == "rework" else found.unclear
+            written = replace(written, edits=found.edits, checklist=found.ticked, trouble=found.trouble or unclear)
             ours = _hash({
                 table.ITEM: values.get(self._title, ""), table.LOOK: values.get(table.LOOK, ""),
                 table.CHECKS: values.get(table.CHECKS, ""), **found.fixed,
@@ -235,6 +236,7 @@ class _Found:
         self.fixed: dict[str, str] = {}
         self.ticked: tuple[str, ...] = ()
         self.trouble = ""
+        self.unclear = ""  # what an edit would lose; who sends it back loses nothing
 
 
 class _Body:
@@ -245,22 +247,24 @@ class _Body:
         names = {*fields, *(name + table.TODAY for name in fields), table.EARLIER, table.ASKED, "checklist"}
         self.sections: dict[str, list[str]] = {}
         self.ticked: list[str] = []
-        self.trouble = ""
+        self.troubles: dict[str, str] = {}
         lines: list[str] = []
+        section = ""
         for block in blocks:
             text = _text(block)
             if block["type"] == "heading_3" and text in names and text not in self.sections:
-                lines = self.sections[text] = []
-            elif block["type"] == "to_do" and text in exhibit.checklist:
+                section, lines = text, self.sections.setdefault(text, [])
+            elif block["type"] == "to_do" and section == "checklist":
                 self.ticked += [text] if block["to_do"].get("checked") else []
             else:
-                self.trouble = self.trouble or _untold(block)
+                if untold := _untold(block):
+                    self.troubles.setdefault(section, untold)
                 lines.append(_as_line(block["type"], text))
 
     def found(self, entry: Entry) -> _Found:
         """The reviewer's version of each editable section that differs, and the others as they stand."""
         made = _Found()
-        made.ticked, made.trouble = tuple(self.ticked), self.trouble
+        made.ticked = tuple(self.ticked)
         for field in entry.fields:
             name = table.title(field.name)
             if name not in self.sections:
@@ -269,6 +273,8 @@ class _Body:
                     "(Heading 3). Nothing was decided."
                 )
                 continue
+            if field.editable and name in self.troubles:
+                made.unclear = made.unclear or self.troubles[name]
             text = showing.clean("\n".join(self.sections[name]))
             if not field.editable:
                 made.fixed[name] = text
