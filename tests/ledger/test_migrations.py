@@ -101,10 +101,10 @@ def test_an_empty_postgresql_ledger_is_not_migrated_behind_anybodys_back(postgre
 )
 def test_an_airflow_connection_becomes_a_database_url(uri: str, url: str) -> None:
     """The connection `overnight_ledger` may be of Airflow's own postgres or sqlite type."""
-    assert ledger_url(Connection(uri=uri)) == url
+    assert ledger_url(Connection.from_uri(uri, conn_id="overnight_ledger")) == url
 
 
 def test_a_connection_of_another_kind_is_refused_in_words() -> None:
     """MySQL is not what we test, so it is not what we run on."""
     with pytest.raises(LedgerError, match="'mysql' database. The ledger runs on postgres or sqlite"):
-        ledger_url(Connection(uri="mysql://h/db"))
+        ledger_url(Connection.from_uri("mysql://h/db", conn_id="overnight_ledger"))
