@@ -17,7 +17,7 @@ def test_a_part_of_the_fault_matrix_loses_nothing_and_pays_nothing_twice(tmp_pat
     env = {**os.environ, **home, "PYTHONPATH": f"{PROJECT / 'plugins'}:{PROJECT}"}
     command = [sys.executable, "-m", "tests.support.fault_matrix", str(tmp_path / "progress.jsonl")]
     ran = subprocess.run(
-        [*command, "--part", str(day), "36", "--minutes", "1.5", "--workers", "2"],
+        [*command, "--part", str(day), "36", "--minutes", "1", "--workers", "2"],
         cwd=PROJECT, env=env, capture_output=True, text=True, timeout=420, check=False,
     )  # fmt: skip
     assert ran.stdout, ran.stderr[-3000:]

@@ -13,7 +13,7 @@ from overnight.rehearsal.desk import connections
 from tests.conftest import Sandbox
 from tests.support import people
 
-SEEDS = 3
+SEEDS = 2
 
 
 @pytest.mark.parametrize("surface", ["sheets", "notion", "airtable", "xlsx"])
