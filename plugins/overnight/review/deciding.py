@@ -139,13 +139,11 @@ def _raised(conn: Connection, name: str, item: Row, approval: Approval, decision
     if maker is None or edited is None:
         return _Raised()
     given = chains.last_input(conn, item["id"], maker.step) or item["input"]
-    new, old = (judge.again(maker, given, version).findings for version in (edited, item["output"] or {}))
-    known = {(one.rule, one.field, one.evidence) for one in old}
-    found = [
-        one
-        for one in new
-        if one.severity in (Severity.FAIL, Severity.ESCALATE) and (one.rule, one.field, one.evidence) not in known
-    ]
+    grave = [one for one in judge.again(maker, given, edited).findings if one.severity in (Severity.FAIL, Severity.ESCALATE)]
+    # What the draft raised has been counted; it is read once more only where that may matter.
+    draft = judge.again(maker, given, item["output"] or {}).findings if grave else ()
+    known = {(one.rule, one.field, one.evidence) for one in draft}
+    found = [one for one in grave if (one.rule, one.field, one.evidence) not in known]
     if not found:
         return _Raised()
     due = approvals.tier_of(approval, [replace(one, severity=Severity.ESCALATE) for one in found])
