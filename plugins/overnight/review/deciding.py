@@ -57,7 +57,7 @@ def decide(
         raised = _raised(conn, night["workflow"], item, approval, decision) if decision["decision"] == "edit" else _Raised()
         tier = max(tier, raised.tier)
         try:
-            first = _first_of_two(conn, night, item, tier, approval, decision, person, signed=signed, actor=actor, now=now)
+            first = _first_of_two(conn, night, item, tier, approval, decision, people, signed=signed, actor=actor, now=now)
         except DecisionRefused as refusal:
             raise DecisionRefused(f"{raised.why}{refusal}") from refusal
         if first is not None:
@@ -67,18 +67,18 @@ def decide(
 
 
 def _first_of_two(
-    conn: Connection, night: Row, item: Row, tier: Tier, approval: Approval, decision: Row, person: str, *, signed: bool,
+    conn: Connection, night: Row, item: Row, tier: Tier, approval: Approval, decision: Row, people: Team, *, signed: bool,
     actor: Actor, now: datetime,
 ) -> Said | None:  # fmt: skip
     """Refuse a yes that is not theirs to give, and keep one that needs another; None: it is enough."""
-    people = _team()
+    person = decision["reviewer"]
     if tier in approvals.NAMED and not signed:
         due = approvals.whose(approval, people, tier)
         raise DecisionRefused(f"This needs {due}: write your name as the reviewer in this row. Nothing was decided.")
     if tier in approvals.NAMED:
         # Held and read anew before anybody's yes is counted: two first yeses at once would be two of one.
         item = reviews.open_to(conn, night, item["id"], decision)
-    if _is_enough(conn, item, tier, approval, decision, person):
+    if _is_enough(conn, item, tier, approval, decision, people):
         return None
     reviews.assent(conn, night, item, person, surface=decision["surface"], actor=actor, now=now)
     due = approvals.whose(approval, people, tier)
@@ -156,8 +156,8 @@ def _allowed(severity: str) -> Severity:
     return Severity.WARN if severity == Severity.FAIL else Severity(severity)
 
 
-def _is_enough(conn: Connection, item: Row, tier: Tier, approval: Approval, decision: Row, person: str) -> bool:
-    people = _team()
+def _is_enough(conn: Connection, item: Row, tier: Tier, approval: Approval, decision: Row, people: Team) -> bool:
+    person = decision["reviewer"]
     if tier in approvals.NAMED and approval.signed_in and not surface(decision["surface"]).in_ledger:
         raise DecisionRefused(
             "This needs a named approver who is logged in: decide it on Overnight's own review page. Nothing was decided."
