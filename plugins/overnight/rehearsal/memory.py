@@ -26,7 +26,10 @@ class Watch:
 
     def _run(self) -> None:
         while not self._over.wait(EACH_S):
-            self._peak = max(self._peak, self._now())
+            try:
+                self._peak = max(self._peak, self._now())
+            except (OSError, ValueError):
+                continue  # a list of processes that is just being written: the next look sees it
 
     def _now(self) -> int:
         total = 0
