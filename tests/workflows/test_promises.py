@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from overnight.validation import lexicon, promises, rules
+from overnight.validation import promises, rules
 from overnight.workflow import Severity
 from overnight.workflows._steps import ai_visibility
 from tests.workflows.good import BODY, TEXTED, TEXTING, found
@@ -181,41 +181,53 @@ def test_a_digest_may_say_in_per_cent_what_was_computed() -> None:
         )
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["the strap snapped and I fell and broke my wrist", "my son broke his arm", "the glass shattered in my hand", "a magnet came loose",
-     "my baby put it in his mouth", "I had to go to A&E", "I got food poisoning", "the battery swelled", "it leaked acid on my skin",
-     "my daughter was cut by the edge", "Kurzschluss!", "es hat gebrannt", "Brandgefahr", "he fell and hit his head"],
-)  # fmt: skip
-def test_injuries_do_not_wait_for_the_morning(text: str) -> None:
-    """Matched in code, before any model (domain 7.7)."""
-    assert lexicon.hits("safety", text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "They fell apart after two weeks",
-        "it fell to pieces",
-        "The doll broke her arm",
-        "broke a rib of the umbrella",
-        "The dress was cut on the small side",
-        "non-poisonous paint",
-        "My dog carries it in his mouth",
-        "I fell in love with it",
-        "it broke after a week",
-        "my arm fits well",
-        "prices were cut by half",
-        "acid green",
-    ],
-)
-def test_harmless_falls_and_breaks_are_none(text: str) -> None:
-    """A list that cries wolf is not read."""
-    assert not lexicon.hits("safety", text)
-
-
 def test_a_thousand_is_read_as_it_was_given() -> None:
     """3.000 is three thousand where that was given, and three where three was."""
     assert rules.thousands("3.000 mm", {"3000"}) == "3000 mm"
     assert rules.thousands("3.000 kg", {"3"}) == "3.000 kg"
     assert rules.thousands("1.234.567", {"1234567"}) == "1234567"
+
+
+OFFER = {
+    "offer": "15% off all boots", "terms": "with code BOOT15, on orders over 50 EUR", "send_on": "2027-01-20", "offer_ends": "2027-01-31",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "fails"),
+    [
+        ("15% off your boots until 31 January with code BOOT15", False),
+        ("15 % off, until January 31, on orders over €50", False),
+        ("15 percent off until 2027-01-31: code BOOT15", False),
+        ("31% off your boots", True),  # a number that is a day in the brief
+        ("20% off your boots", True),
+        ("15% off until 31 December", True),
+        ("15 EUR off your boots", True),
+        ("50% off orders over 15 EUR", True),
+        ("15% off with code WINTER15", True),
+        ("15% off, code BOOT31", True),
+        ("31 Euro Rabatt", True),
+        ("15 Prozent ab 50 EUR bis 31. Januar", False),
+        ("bis 31. Dezember 15 %", True),
+        ("15% off until 2027-31-01", False),  # no day at all; and no crash
+    ],
+)
+def test_an_offer_is_the_briefs_as_what_it_is_there(text: str, fails: bool) -> None:
+    """A percentage is no date, a sum no percentage, a month no other month; a code is copied letter by letter."""
+    said = {**TEXTED, "sms_text": f"Fernweh: {text}. https://fernweh.example/sole Reply STOP to opt out"}
+    item = {**TEXTING, **OFFER}
+    rule = found("email_sms", good=(item, said)).get("offer_is_the_briefs")
+    assert (rule is FAIL) is fails, rule
+
+
+def test_an_ads_figures_keep_their_kind() -> None:
+    """Thirty nights make no thirty per cent."""
+    item = {"offer": "20% off orders over 50 EUR", "facts": ["30 nights to try it", "310 g"], "offer_ends": "2027-01-31"}
+    for text, fails in (
+        ("20% off over 50 EUR", False),
+        ("50% off over 20 EUR", True),
+        ("30% off tonight", True),
+        ("30 nights", False),
+    ):
+        said = found("ad_variants", item, {"headlines": ["Rain jacket for the city", text, "Packs into its own pocket"]})
+        assert (said.get("offer_is_the_rows") is FAIL) is fails, text

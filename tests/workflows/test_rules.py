@@ -10,7 +10,7 @@ import pytest
 
 from overnight.batches import judge
 from overnight.ledger.states import AnswerState
-from overnight.validation import lexicon, rules
+from overnight.validation import rules
 from overnight.workflow import NightRow, Severity, workflow
 from tests.workflows.good import AD, BODY, BRIEF, CHANGE, COPY, DRAFT, GOOD, MAIL, META, OUTLINE, TEXTED, TEXTING, found
 
@@ -281,24 +281,6 @@ def test_two_drafts_that_are_the_same_text_are_both_marked() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["I burned my hand", "it caught fire", "he got a rash", "allergic reaction", "she nearly choked", "mouldy inside",
-     "gave me a shock", "sharp edge", "it overheats", "went to the hospital", "cut my finger", "my dog swallowed it"],
-)  # fmt: skip
-def test_safety_words_are_found(text: str) -> None:
-    """Words of harm, in the forms people write them."""
-    assert lexicon.hits("safety", text)
-
-
-@pytest.mark.parametrize(
-    "text", ["sharp looking dress", "I was shocked at how good it is", "burn out at work", "choked up with joy", "fired up"]
-)
-def test_harmless_uses_of_the_same_words_are_not(text: str) -> None:
-    """A digest full of false alarms is not read."""
-    assert not lexicon.hits("safety", text)
-
-
-@pytest.mark.parametrize(
     ("text", "acts"),
     [
         ("Technical data: weight 300 g", False), ("Care data:text follows", False), ("See data:text/html,<b>x", True),
@@ -308,31 +290,6 @@ def test_harmless_uses_of_the_same_words_are_not(text: str) -> None:
 def test_a_data_sheet_is_no_data_address(text: str, acts: bool) -> None:
     """An address has a kind, or none and its comma, right behind the colon."""
     assert bool(rules.active_markup(text)) is acts
-
-
-@pytest.mark.parametrize(
-    "review",
-    [
-        "The charger caused a fire in our kitchen", "I got a shock when I plugged it in", "It gave my son a shock", "I saw smoke and unplugged it",
-        "The plug was smoking after ten minutes", "It started a small fire", "It gives you an electric shock", "It shocked my son",
-        "Caused a small electrical fire", "Smoke started pouring out", "I was given a shock by the plug", "The house fire was its fault",
-    ],
-)  # fmt: skip
-def test_what_people_write_of_fire_shock_and_smoke_escalates(review: str) -> None:
-    """Matched in code, whatever the model says (domain 7.7)."""
-    assert lexicon.hits("safety", review)
-
-
-@pytest.mark.parametrize(
-    "review",
-    [
-        "I got a shock when I saw the price", "The fireplace rug is lovely", "A smoky grey, as shown", "I got a shock absorber for it",
-        "Nice to sit by a fire in the evening", "The fire in our fireplace", "Just start Fire TV", "He was smoking when it came",
-    ],
-)  # fmt: skip
-def test_harmless_words_do_not(review: str) -> None:
-    """Where the neighbouring words give them away."""
-    assert not lexicon.hits("safety", review)
 
 
 def test_entities_of_html_are_letters_and_no_figures() -> None:
@@ -351,51 +308,6 @@ def test_a_tag_that_is_removed_leaves_room_for_another() -> None:
     """Shopify counts what is there in the end."""
     tags = [f"tag {n}" for n in range(250)]
     assert "tags" not in found("shopify_pages", {"tags": tags}, {"tags_remove": tags[:2], "tags_add": ["new"]})
-
-
-OFFER = {
-    "offer": "15% off all boots", "terms": "with code BOOT15, on orders over 50 EUR", "send_on": "2027-01-20", "offer_ends": "2027-01-31",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("text", "fails"),
-    [
-        ("15% off your boots until 31 January with code BOOT15", False),
-        ("15 % off, until January 31, on orders over €50", False),
-        ("15 percent off until 2027-01-31: code BOOT15", False),
-        ("31% off your boots", True),  # a number that is a day in the brief
-        ("20% off your boots", True),
-        ("15% off until 31 December", True),
-        ("15 EUR off your boots", True),
-        ("50% off orders over 15 EUR", True),
-        ("15% off with code WINTER15", True),
-        ("15% off, code BOOT31", True),
-        ("31 Euro Rabatt", True),
-        ("15 Prozent ab 50 EUR bis 31. Januar", False),
-        ("bis 31. Dezember 15 %", True),
-        ("15% off until 2027-31-01", False),  # no day at all; and no crash
-    ],
-)
-def test_an_offer_is_the_briefs_as_what_it_is_there(text: str, fails: bool) -> None:
-    """A percentage is no date, a sum no percentage, a month no other month; a code is copied letter by letter."""
-    said = {**TEXTED, "sms_text": f"Fernweh: {text}. https://fernweh.example/sole Reply STOP to opt out"}
-    item = {**TEXTING, **OFFER}
-    rule = found("email_sms", good=(item, said)).get("offer_is_the_briefs")
-    assert (rule is FAIL) is fails, rule
-
-
-def test_an_ads_figures_keep_their_kind() -> None:
-    """Thirty nights make no thirty per cent."""
-    item = {"offer": "20% off orders over 50 EUR", "facts": ["30 nights to try it", "310 g"], "offer_ends": "2027-01-31"}
-    for text, fails in (
-        ("20% off over 50 EUR", False),
-        ("50% off over 20 EUR", True),
-        ("30% off tonight", True),
-        ("30 nights", False),
-    ):
-        said = found("ad_variants", item, {"headlines": ["Rain jacket for the city", text, "Packs into its own pocket"]})
-        assert (said.get("offer_is_the_rows") is FAIL) is fails, text
 
 
 def test_a_tag_is_as_long_as_its_fallback_and_needs_one() -> None:

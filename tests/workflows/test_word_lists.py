@@ -122,3 +122,79 @@ def test_a_whole_number_that_could_be_two_is_asked_about(cell: str) -> None:
     """Ten thousand pieces in a German sheet are not ten."""
     with pytest.raises(ValidationError, match="write the one you mean"):
         TypeAdapter(Whole).validate_python(cell)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["I burned my hand", "it caught fire", "he got a rash", "allergic reaction", "she nearly choked", "mouldy inside",
+     "gave me a shock", "sharp edge", "it overheats", "went to the hospital", "cut my finger", "my dog swallowed it"],
+)  # fmt: skip
+def test_safety_words_are_found(text: str) -> None:
+    """Words of harm, in the forms people write them."""
+    assert lexicon.hits("safety", text)
+
+
+@pytest.mark.parametrize(
+    "text", ["sharp looking dress", "I was shocked at how good it is", "burn out at work", "choked up with joy", "fired up"]
+)
+def test_harmless_uses_of_the_same_words_are_not(text: str) -> None:
+    """A digest full of false alarms is not read."""
+    assert not lexicon.hits("safety", text)
+
+
+@pytest.mark.parametrize(
+    "review",
+    [
+        "The charger caused a fire in our kitchen", "I got a shock when I plugged it in", "It gave my son a shock", "I saw smoke and unplugged it",
+        "The plug was smoking after ten minutes", "It started a small fire", "It gives you an electric shock", "It shocked my son",
+        "Caused a small electrical fire", "Smoke started pouring out", "I was given a shock by the plug", "The house fire was its fault",
+    ],
+)  # fmt: skip
+def test_what_people_write_of_fire_shock_and_smoke_escalates(review: str) -> None:
+    """Matched in code, whatever the model says (domain 7.7)."""
+    assert lexicon.hits("safety", review)
+
+
+@pytest.mark.parametrize(
+    "review",
+    [
+        "I got a shock when I saw the price", "The fireplace rug is lovely", "A smoky grey, as shown", "I got a shock absorber for it",
+        "Nice to sit by a fire in the evening", "The fire in our fireplace", "Just start Fire TV", "He was smoking when it came",
+    ],
+)  # fmt: skip
+def test_harmless_words_do_not(review: str) -> None:
+    """Where the neighbouring words give them away."""
+    assert not lexicon.hits("safety", review)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["the strap snapped and I fell and broke my wrist", "my son broke his arm", "the glass shattered in my hand", "a magnet came loose",
+     "my baby put it in his mouth", "I had to go to A&E", "I got food poisoning", "the battery swelled", "it leaked acid on my skin",
+     "my daughter was cut by the edge", "Kurzschluss!", "es hat gebrannt", "Brandgefahr", "he fell and hit his head"],
+)  # fmt: skip
+def test_injuries_do_not_wait_for_the_morning(text: str) -> None:
+    """Matched in code, before any model (domain 7.7)."""
+    assert lexicon.hits("safety", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "They fell apart after two weeks",
+        "it fell to pieces",
+        "The doll broke her arm",
+        "broke a rib of the umbrella",
+        "The dress was cut on the small side",
+        "non-poisonous paint",
+        "My dog carries it in his mouth",
+        "I fell in love with it",
+        "it broke after a week",
+        "my arm fits well",
+        "prices were cut by half",
+        "acid green",
+    ],
+)
+def test_harmless_falls_and_breaks_are_none(text: str) -> None:
+    """A list that cries wolf is not read."""
+    assert not lexicon.hits("safety", text)

@@ -210,3 +210,11 @@ def _parsed(data: bytes) -> Policy:
 def _mapping(data: bytes) -> dict[str, Any]:
     loaded = yaml.safe_load(data)
     return loaded if isinstance(loaded, dict) else {}
+
+
+def lets(workflow: str, verb: Verb) -> bool:
+    """Whether a workflow's policy allows a verb; one that cannot be read allows nothing."""
+    try:
+        return verb in load(workflow)[0].action_scope.verbs
+    except PolicyError:
+        return False

@@ -20,11 +20,10 @@ from overnight.brand import Retention, brand
 from overnight.clock import utcnow
 from overnight.governance import audit_digest
 from overnight.governance import policy as policies
-from overnight.ledger import audit, migrate, retention
+from overnight.ledger import audit, migrate, retention, switches
 from overnight.ledger.audit import Actor
 from overnight.ledger.connect import Ledger, open_ledger
 from overnight.ledger.errors import LedgerError
-from overnight.ledger.nights import REPLAY
 from overnight.ledger.rows import Row
 from overnight.workflow import workflow_if_known
 
@@ -93,7 +92,7 @@ def _raw_files(conn: Any, now: datetime) -> list[Row]:
     """Of every workflow what its policy keeps no longer; a workflow that is gone keeps what it has."""
     found: list[Row] = []
     for name in retention.raw_workflows(conn):
-        own = name.removesuffix(f"_{REPLAY}")  # a lesson's trial is kept as long as its workflow's nights
+        own = switches.owner(name)  # a lesson's trial is kept as long as its workflow's nights
         if workflow_if_known(own) is not None:
             policy, _ = policies.load(own)
             if (before := _before(policy.audit.keep_raw_days, now)) is not None:

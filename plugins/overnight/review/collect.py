@@ -25,7 +25,7 @@ from overnight.ledger.nights import Night
 from overnight.ledger.states import ItemState
 from overnight.review.morning import Morning
 from overnight.review.surface import SurfaceBroken, surface
-from overnight.workflow import workflow
+from overnight.workflow import workflow, workflow_if_known
 
 _STATES = {"approve": ItemState.APPROVED, "edit": ItemState.EDITED, "rework": ItemState.REWORK}
 
@@ -113,12 +113,9 @@ def _go_home(ledger: Ledger, name: str, *, actor: Actor, now: datetime) -> Count
     return counts
 
 
-def _may_read(workflow_name: str) -> bool:
-    """Whether the policy lets decisions be read; those on a workflow that was taken out still go their way."""
-    try:
-        return "read_decisions" in policies.load(workflow_name)[0].action_scope.verbs
-    except policies.PolicyError:
-        return True
+def _may_read(name: str) -> bool:
+    """Whether decisions on a workflow may be read; those on one that was taken out still go their way."""
+    return workflow_if_known(name) is None or policies.lets(name, "read_decisions")
 
 
 def _apply(conn: Connection, decision: Mapping[Any, Any], *, actor: Actor, now: datetime) -> int:

@@ -48,20 +48,13 @@ class Morning:
 
     def __init__(self, ledger: Ledger, name: str, place: Surface, nights: Sequence[Night], *, now: datetime) -> None:
         self.ledger, self.name, self.place, self.now = ledger, name, place, now
-        self.nights = {night["id"]: night for night in nights if self._may_read(night)}
+        self.nights = {night["id"]: night for night in nights if policies.lets(night["workflow"], "read_decisions")}
         self.looked = False
         self.broken: dict[int, str] = {}  # nights that could not be read, with the words for whoever mends them
         self.marks: Sequence[Mark] = ()
         self.refused: dict[tuple[int, str, str], str] = {}
         self.kept_yes: dict[tuple[int, str, str], str] = {}  # first yeses of two, with the words for the row
         self._build()
-
-    @staticmethod
-    def _may_read(night: Night) -> bool:
-        try:
-            return "read_decisions" in policies.load(night["workflow"])[0].action_scope.verbs
-        except policies.PolicyError:
-            return False  # deny by default: the check of its next night says so
 
     def _build(self) -> None:
         with self.ledger.read() as conn:

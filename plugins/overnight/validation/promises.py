@@ -52,12 +52,8 @@ _AMOUNT = re.compile(
 def strange(text: str, given: str) -> Iterator[tuple[str, str]]:
     """What a text promises that nothing given bears out: (what it is, in words; what the text says)."""
     there = amounts(given)
-    for amount in sorted(amounts(text) - there):
-        number, _, unit = amount.partition(" ")
-        # "50,-" names no currency: it is any.
-        if unit == "%" or (
-            not {f"{number} money"} & there and (unit != "money" or not any(one.startswith(f"{number} ") for one in there))
-        ):
+    for amount in sorted(amounts(text)):
+        if not _is_given(amount, there):
             yield "An offer", amount.replace(" money", " (money)")
     for what in sorted(offers(text) - {hit.term for hit in lexicon.hits("offers", given, every=True)}):
         yield "An offer", what
@@ -65,6 +61,15 @@ def strange(text: str, given: str) -> Iterator[tuple[str, str]]:
         yield "A day", f"{day} {month_name[month]}"
     for code in sorted(codes(text) - {word.upper() for word in re.findall(r"[\w-]+", given)}):
         yield "A code", code
+
+
+def _is_given(amount: str, there: Set[str]) -> bool:
+    """An amount of the same kind; a sum that names no currency ("50,-") is one of any."""
+    number, _, unit = amount.partition(" ")
+    if amount in there or unit == "%":
+        return amount in there
+    alike = there & {f"{number} {name}" for name in ("money", *_CURRENCIES)}
+    return f"{number} money" in alike or (unit == "money" and bool(alike))
 
 
 def amounts(text: str) -> set[str]:
